@@ -1,0 +1,94 @@
+"""A checkout of this project in a folder of its own, driven by the `pulumi` command as a user would."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def copy_checkout(target: Path) -> Path:
+    """Copy what git tracks, or would track, of this project to `target`, as a clone that holds uncommitted work."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.split("\0")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+    return target
+
+
+@dataclass
+class Workspace:
+    """One checkout, one stack, one backend. Environment: the tools on PATH, the cluster, a passphrase."""
+
+    path: Path
+    stack: str
+    env: Mapping[str, str]
+    backend: Path
+    extra_env: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def create(cls, path: Path, stack: str, env: Mapping[str, str], backend: Path) -> Self:
+        backend.mkdir(parents=True, exist_ok=True)
+        return cls(copy_checkout(path), stack, env, backend)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **self.env,
+            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            "PULUMI_CONFIG_PASSPHRASE": "for tests only",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": "",
+            **self.extra_env,
+        }
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / f"Pulumi.{self.stack}.yaml"
+
+    def pulumi(self, *arguments: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi` here. Raises AssertionError with everything it printed where `check` and it failed."""
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.path, env=self.environment, capture_output=True, text=True, timeout=timeout,
+        )
+        if check:
+            assert done.returncode == 0, f"pulumi {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
+        return done
+
+    def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.pulumi("up", "--yes", "--skip-preview", "--stack", self.stack, *arguments, check=check)
+
+    def preview(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.pulumi("preview", "--stack", self.stack, *arguments, check=check)
+
+    def outputs(self) -> dict[str, Any]:
+        return json.loads(self.pulumi("stack", "output", "--json", "--stack", self.stack).stdout)
+
+    def read_config(self) -> dict[str, Any]:
+        return yaml.safe_load(self.config_file.read_text())
+
+    def write_config(self, settings: Mapping[str, Any]) -> None:
+        self.config_file.write_text(yaml.safe_dump(dict(settings), sort_keys=False))
+
+    def set_config(self, **sections: Any) -> None:
+        """Replace whole sections (`models=...`, `namespace=...`) of the stack's file; None takes a section out."""
+        document = self.read_config()
+        for section, value in sections.items():
+            key = f"model-serving:{section}"
+            if value is None:
+                document["config"].pop(key, None)
+            else:
+                document["config"][key] = value
+        self.write_config(document)
