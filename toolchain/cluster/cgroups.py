@@ -1,0 +1,63 @@
+"""The control group below which the kubelet keeps all pods: on cgroup v2, v1, and the hybrid of both."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from toolchain.cluster.errors import ClusterError
+from toolchain.cluster.layout import CGROUP
+from toolchain.cluster.mounts import unescape
+from toolchain.cluster.processes import wait_until
+
+_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
+
+
+def hierarchies(mountinfo: str | None = None) -> dict[Path, str]:
+    """The mounted cgroup hierarchies and their type, ``cgroup`` or ``cgroup2``."""
+    found: dict[Path, str] = {}
+    for line in (Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo).splitlines():
+        fields = line.split()
+        kind = fields[fields.index("-") + 1]
+        if kind in ("cgroup", "cgroup2"):
+            found[Path(unescape(fields[4]))] = kind
+    return found
+
+
+def create() -> None:
+    """Make the group in every hierarchy; the kubelet refuses to start when one lacks it."""
+    for root, kind in hierarchies().items():
+        try:
+            if kind == "cgroup2":
+                available = (root / "cgroup.controllers").read_text().split()
+                for controller in set(_CONTROLLERS) & set(available):
+                    (root / "cgroup.subtree_control").write_text(f"+{controller}")
+            (root / CGROUP).mkdir(exist_ok=True)
+        except OSError as error:
+            raise ClusterError(f"{root / CGROUP}: cannot make the pods' control group: {error.strerror}") from error
+
+
+def pids() -> set[int]:
+    """The processes of all pods."""
+    found: set[int] = set()
+    for folder in _folders():
+        with contextlib.suppress(OSError):
+            found |= {int(pid) for pid in (folder / "cgroup.procs").read_text().split()}
+    return found
+
+
+def remove() -> None:
+    """Remove the group and all below it, once its processes are gone."""
+
+    def gone() -> bool:
+        for folder in _folders():
+            with contextlib.suppress(OSError):  # busy for a moment after its last process ended
+                folder.rmdir()
+        return not _folders()
+
+    if not wait_until(gone, 5.0):
+        raise ClusterError(f"{_folders()[-1]}: cannot remove the control group, it still has processes")
+
+
+def _folders() -> list[Path]:
+    """Our group's folders in all hierarchies, deepest first."""
+    return [Path(folder) for root in hierarchies() for folder, _, _ in os.walk(root / CGROUP, topdown=False)]

@@ -1,0 +1,3 @@
+module model-serving/toolchain/cluster/pause
+
+go 1.22
