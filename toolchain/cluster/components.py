@@ -79,6 +79,9 @@ def components(layout: Layout, tools: Path, ports: Ports) -> dict[str, Component
                 peer_trusted_ca_file=pki / "etcd/ca.crt",
                 peer_cert_file=pki / "etcd/peer.crt",
                 peer_key_file=pki / "etcd/peer.key",
+                # Alone, it has no network to be patient with: it elects itself sooner.
+                heartbeat_interval=20,
+                election_timeout=200,
                 log_level="warn",
             ),
             f"http://127.0.0.1:{ports.etcd_metrics}/health",
@@ -131,6 +134,10 @@ def components(layout: Layout, tools: Path, ports: Ports) -> dict[str, Component
                 cluster_signing_cert_file=pki / "ca.crt",
                 cluster_signing_key_file=pki / "ca.key",
                 service_account_private_key_file=pki / "sa.key",
+                # Its forty controllers each fetch credentials at start: the default of 20 requests a second costs 4 s.
+                kube_api_qps=500,
+                kube_api_burst=1000,
+                flex_volume_plugin_dir=layout.home / "volume-plugins",
             ),
             f"https://127.0.0.1:{ports.controller_manager}/healthz",
             (conf / "controller-manager.conf",),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from toolchain.cluster import cgroups, mounts, network, processes
-from toolchain.cluster.layout import CLUSTER_NAME, Layout
+from toolchain.cluster.layout import Layout
 
 _POD_SECONDS = 3.0
 # The kubelet and containerd keep these outside the folders they are given, and no flag moves them.
@@ -83,7 +83,9 @@ def _strays(layout: Layout) -> Iterable[Path]:
             yield link
     for name in ("kubelet.sock", "kubelet_internal_checkpoint", "DEPRECATION"):
         yield _DEVICE_PLUGINS / name
-    yield from _CNI_RESULTS.glob(f"{CLUSTER_NAME}-*")
+    # One result for each interface of a sandbox, the loopback interface too, whose network has the same name everywhere.
+    for sandbox in layout.containerd_state.glob("io.containerd.grpc.v1.cri/sandboxes/*"):
+        yield from _CNI_RESULTS.glob(f"*-{sandbox.name}-*")
 
 
 def _remove_if_empty(folder: Path) -> None:
