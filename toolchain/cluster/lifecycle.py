@@ -215,7 +215,8 @@ class _Start:
 
         layout = self.layout
         client = kubeapi.connect(layout.kubeconfig)
-        wanted = coredns.objects(image, (layout.config / "resolv.conf").read_text())
+        resolv_conf = (layout.config / "resolv.conf").read_text()
+        wanted = [kubeapi.KUBELET_ACCESS, *coredns.objects(image, resolv_conf)]
 
         def applied() -> bool:
             try:
@@ -230,11 +231,7 @@ class _Start:
         steps = (
             ("CoreDNS cannot be applied: no namespace kube-system", applied, "kube-apiserver"),
             ("the node is not ready", lambda: kubeapi.node_ready(client, since), "kubelet"),
-            (
-                "the default namespace has no service account",
-                lambda: kubeapi.accepts_pods(client),
-                "kube-controller-manager",
-            ),
+            ("no pod is admitted", lambda: kubeapi.accepts_pods(client), "kube-controller-manager"),
             ("the cluster's DNS does not answer", health.dns_answers, "kubelet"),
         )
         self.progress("waiting for the node and its DNS")

@@ -83,7 +83,7 @@ def _strays(layout: Layout) -> Iterable[Path]:
             yield link
     for name in ("kubelet.sock", "kubelet_internal_checkpoint", "DEPRECATION"):
         yield _DEVICE_PLUGINS / name
-    # One result for each interface of a sandbox, the loopback interface too, whose network has the same name everywhere.
+    # One for each interface of a sandbox; the loopback's network has the same name everywhere.
     for sandbox in layout.containerd_state.glob("io.containerd.grpc.v1.cri/sandboxes/*"):
         yield from _CNI_RESULTS.glob(f"*-{sandbox.name}-*")
 
