@@ -1,0 +1,18 @@
+"""The program of a stack: load its configuration, declare its models, export where they are."""
+
+import pulumi
+
+from components.cluster import cluster_provider
+from components.config import StackConfig
+from components.model_stack import ModelStack, ModelStackArgs
+from components.report import reported_user_errors
+
+with reported_user_errors():
+    config, secrets = StackConfig.load()
+    stack = ModelStack(
+        "models",
+        ModelStackArgs(stack=pulumi.get_stack(), config=config, secrets=secrets),
+        pulumi.ResourceOptions(provider=cluster_provider(config.cluster)),
+    )
+    pulumi.export("namespace", stack.namespace)
+    pulumi.export("models", {name: model.summary() for name, model in stack.models.items()})

@@ -1,0 +1,1 @@
+"""The Pulumi program: configuration, planning and component resources."""

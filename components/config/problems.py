@@ -1,0 +1,228 @@
+"""What is wrong with a stack file, in words: where, what, what is allowed, and the command that repairs it.
+
+The words come from the JSON schema of the stack file (titles, descriptions and examples of components/config/types.py),
+so a message and an editor's hint never disagree. Pydantic's own texts are not used: they quote their input.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from components.errors import UserError
+
+NAMESPACE = "model-serving"
+
+Path = tuple[str | int, ...]
+Schema = Mapping[str, Any]
+
+# Values below these keys may be secrets that were put in the wrong place: they are never shown.
+_NEVER_SHOWN = frozenset({"env", "secrets"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One mistake: where it is (below `model-serving:`), what it is, and how to repair it (a command or advice)."""
+
+    path: Path
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{NAMESPACE}:{dotted(self.path)}: {self.message} -> {self.fix}"
+
+
+class ConfigError(UserError):
+    """Every mistake in the configuration of a stack."""
+
+    def __init__(self, stack: str, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "1 mistake" if len(self.problems) == 1 else f"{len(self.problems)} mistakes"
+        lines = [f"{count} in the configuration of stack {stack} (Pulumi.{stack}.yaml); nothing was changed"]
+        super().__init__("\n".join([*lines, *(f"  {problem}" for problem in self.problems)]))
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """A path as Pulumi writes it: models.digits.secrets[0], or models["a.b"] for a key with other characters."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif re.fullmatch(r"[A-Za-z0-9_-]+", part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{json.dumps(part)}]"
+    return text
+
+
+class Commands:
+    """The pulumi commands that repair the configuration of one stack."""
+
+    def __init__(self, stack: str) -> None:
+        self._stack = f"--stack {shlex.quote(stack)}"
+
+    def set(self, path: Path, value: Any) -> str:
+        shown = value if isinstance(value, str) else json.dumps(value)
+        return f"pulumi config set {self._where(path)} {shlex.quote(shown)} {self._stack}"
+
+    def set_secret(self, key: str) -> str:
+        return f"pulumi config set --secret {NAMESPACE}:{key} {self._stack}"
+
+    def remove(self, path: Path) -> str:
+        return f"pulumi config rm {self._where(path)} {self._stack}"
+
+    @staticmethod
+    def _where(path: Path) -> str:
+        text = f"{NAMESPACE}:{dotted(path)}"
+        quoted = "'" + text.replace("'", "'\"'\"'") + "'"
+        return text if len(path) == 1 and shlex.quote(text) == text else f"--path {quoted}"
+
+
+class Explainer:
+    """Turns pydantic's error details into problems, with the words of the schema that the data was checked against."""
+
+    def __init__(self, schema: Schema, data: Mapping[str, Any], commands: Commands) -> None:
+        self._schema, self._data, self._commands = schema, data, commands
+
+    def explain(self, error: ErrorDetails) -> Problem:
+        path, kind = error["loc"], error["type"]
+        if path and path[-1] == "[key]":
+            return self._wrong_key(path[:-1])
+        if kind == "extra_forbidden":
+            return self._unknown_key(path)
+        if kind == "missing":
+            return self._missing(path)
+        if kind == "source_and_image":
+            return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
+        if kind == "neither_source_nor_image":
+            source: Path = (*path[:-1], "source")
+            return Problem(path=path[:-1], message=error["msg"], fix=self._set_example(source))
+        if kind == "reserved_env":
+            names = error.get("ctx", {})["names"].split(", ")
+            return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path, names[0])))
+        if kind in ("model_folder", "request_above_limit", "repeated"):
+            return Problem(path=path, message=error["msg"], fix=self._edit(path, kind))
+        return self._wrong_value(path)
+
+    def _wrong_value(self, path: Path) -> Problem:
+        node = self._node(path)
+        if choices := _choices(node):
+            message = f"{self._shown(path)} is not one of the choices; allowed: {', '.join(choices)}"
+        elif node.get("type") == "object":
+            allowed = ", ".join(node.get("properties", {})) or "names that you choose"
+            message = f"{self._shown(path)} is not a section; keys allowed in it: {allowed}"
+        elif node.get("type") == "array":
+            message = f"{self._shown(path)} is not a list"
+        else:
+            what = node.get("title")
+            verdict = f"is not {_article(what)} {what}" if what else "is not possible here"
+            message = f"{self._shown(path)} {verdict}; allowed: {node.get('description')}"
+        return Problem(path=path, message=message, fix=self._set_example(path))
+
+    def _wrong_key(self, path: Path) -> Problem:
+        names = self._node(path[:-1]).get("propertyNames", {})
+        message = f"{json.dumps(path[-1])} is not possible as a name here; allowed: {names.get('description')}"
+        return Problem(path=path, message=message, fix=f"rename it, or {self._commands.remove(path)}")
+
+    def _unknown_key(self, path: Path) -> Problem:
+        known = list(self._node(path[:-1]).get("properties", {}))
+        return unknown_key(path, known, self._commands)
+
+    def _missing(self, path: Path) -> Problem:
+        node = self._node(path)
+        what = node.get("description") or _shape(node)
+        return Problem(path=path, message=f"is required and missing; allowed: {what}", fix=self._set_example(path))
+
+    def _edit(self, path: Path, kind: str) -> str:
+        if kind == "request_above_limit":
+            return "lower the request or raise the limit"
+        return "list each once" if kind == "repeated" else self._set_example(path)
+
+    def _set_example(self, path: Path) -> str:
+        """The command that sets the first value which `path` needs to an example that is allowed."""
+        suffix, example = self._example(self._node(path))
+        return self._commands.set((*path, *suffix), example)
+
+    def _example(self, node: Schema) -> tuple[Path, Any]:
+        if node.get("examples"):
+            return (), node["examples"][0]
+        if choices := _choices(node):
+            return (), choices[0]
+        if node.get("type") == "array":
+            suffix, example = self._example(self._resolve(node["items"]))
+            return (0, *suffix), example
+        if "propertyNames" in node:
+            key = node["propertyNames"]["examples"][0]
+            suffix, example = self._example(self._resolve(_values_of_map(node)))
+            return (key, *suffix), example
+        properties = node["properties"]
+        first = next(iter(node.get("required", properties)))
+        suffix, example = self._example(self._resolve(properties[first]))
+        return (first, *suffix), example
+
+    def _node(self, path: Path) -> Schema:
+        """The part of the schema that describes the value at `path`; {} for what it does not know."""
+        node = self._resolve(self._schema)
+        for part in path:
+            if isinstance(part, int):
+                node = node.get("items", {})
+            else:
+                node = node.get("properties", {}).get(part) or _values_of_map(node)
+            node = self._resolve(node)
+        return node
+
+    def _resolve(self, node: Schema) -> Schema:
+        """Follow a reference, and take the branch of an optional value that is not null. Words of the type win."""
+        if "$ref" in node:
+            return {**node, **self._resolve(self._schema["$defs"][node["$ref"].rsplit("/", 1)[-1]])}
+        if {"type": "null"} in node.get("anyOf", ()):
+            return {**node, **self._resolve(node["anyOf"][0])}
+        return node
+
+    def _shown(self, path: Path) -> str:
+        """The wrong value, short, for the message. What may be a secret in the wrong place is not shown."""
+        if _NEVER_SHOWN.intersection(map(str, path)):
+            return "the value"
+        value: Any = self._data
+        for part in path:
+            value = value[part]
+        shown = json.dumps(value, ensure_ascii=False)
+        return shown if len(shown) <= 60 and not isinstance(value, dict | list) else f"a {_kind(value)}"
+
+
+def unknown_key(path: Path, known: Sequence[str], commands: Commands) -> Problem:
+    """The problem of a key that nothing reads, with the known key that it may have been meant for."""
+    given = str(path[-1])
+    close = get_close_matches(given, known, n=1, cutoff=0.6) or [key for key in known if key.startswith(given)]
+    hint = f', did you mean "{close[0]}"?' if close else ";"
+    message = f"unknown key{hint} allowed: {', '.join(known)}"
+    return Problem(path=path, message=message, fix=commands.remove(path))
+
+
+def _choices(node: Schema) -> list[str]:
+    return list(node.get("enum", ())) or ([node["const"]] if "const" in node else [])
+
+
+def _values_of_map(node: Schema) -> Schema:
+    """The schema of the values of a map with keys of the user's own; {} for a section."""
+    return next(iter(node.get("patternProperties", {}).values()), None) or node.get("additionalProperties") or {}
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0].lower() in "aeiou" else "a"
+
+
+def _shape(node: Schema) -> str:
+    if choices := _choices(node):
+        return f"one of {', '.join(choices)}"
+    keys = ", ".join(node.get("properties", {}))
+    return f"a section with {keys}" if keys else str(node.get("title", "a value"))
+
+
+def _kind(value: Any) -> str:
+    return {dict: "section", list: "list", str: "long text"}.get(type(value), "value")

@@ -1,0 +1,206 @@
+"""Reusable value types of the stack file: what a name, a quantity or an image reference is.
+
+Each type says in `title` what it is ("... is not a <title>"), in `description` what is allowed, and in `examples` a
+value that works. The error messages and the editors' JSON schema are made of these, so they are written once, here.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+_REPOSITORY = (
+    r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+)
+_POSITIVE_DECIMAL = r"(?:[0-9]*[1-9][0-9]*|[0-9]+\.[0-9]*[1-9][0-9]*|[0-9]*[1-9][0-9]*\.[0-9]+)"
+_UNITS = {
+    "": Decimal(1), "m": Decimal("0.001"),
+    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12), "P": Decimal(10**15),
+    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50),
+}  # fmt: skip
+
+
+def _number_to_text(value: Any) -> Any:
+    """YAML reads `cpu: 2` as a number; Kubernetes takes it as the quantity "2", and so do we."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _setting_to_text(value: Any) -> Any:
+    """`pulumi config set --path` stores 1 and true as number and boolean; the environment holds text.
+
+    Not so for 1.10, which YAML has already read as 1.1: that needs quotes, and the text type's error says so.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else value
+
+
+def quantity_value(quantity: str) -> Decimal:
+    """The number that a Kubernetes quantity stands for: "500m" -> 0.5, "1Ki" -> 1024 (bytes or cores)."""
+    number = quantity.rstrip("kKmMGTPi")
+    return Decimal(number) * _UNITS[quantity.removeprefix(number)]
+
+
+ClusterName = Annotated[
+    str,
+    StringConstraints(pattern=r"^\S+$"),
+    Field(
+        title="cluster name",
+        description='"local" (the current context of your kubeconfig) or the name of a kubeconfig context',
+        examples=["local"],
+    ),
+]
+
+NamespaceName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63),
+    Field(
+        title="Kubernetes namespace",
+        description='1 to 63 lower-case letters, digits and "-", with a letter or digit at both ends',
+        examples=["models"],
+    ),
+]
+
+ObjectName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_length=253),
+    Field(
+        title="Kubernetes object name",
+        description='1 to 253 lower-case letters, digits, "-" and ".", with a letter or digit at both ends',
+        examples=["registry-login"],
+    ),
+]
+
+# A model's name is its Service's name, which must start with a letter (RFC 1035). 40 leaves room in labels (63) and
+# pod names for the stack's name and the suffixes that Kubernetes appends.
+ModelName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40),
+    Field(
+        title="model name",
+        description='1 to 40 lower-case letters, digits and "-", starting with a letter, not ending with "-"',
+        examples=["digits"],
+    ),
+]
+
+CpuQuantity = Annotated[
+    str,
+    StringConstraints(pattern=rf"^(?:[0-9]*[1-9][0-9]*m|{_POSITIVE_DECIMAL})$"),
+    BeforeValidator(_number_to_text),
+    Field(
+        title="CPU quantity",
+        description="cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2",
+        examples=["250m"],
+    ),
+]
+
+MemoryQuantity = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{_POSITIVE_DECIMAL}(?:[kMGTP]|[KMGTP]i)$"),
+    BeforeValidator(_number_to_text),
+    Field(
+        title="quantity",
+        description="bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)",
+        examples=["512Mi"],
+    ),
+]
+
+ImageRepository = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{_REPOSITORY}$"),
+    Field(
+        title="image repository",
+        description="registry and path in lower case, without scheme, tag or digest",
+        examples=["registry.example.com/team/models"],
+    ),
+]
+
+ImageRef = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{_REPOSITORY}(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?@sha256:[0-9a-f]{{64}}$"),
+    Field(
+        title="image by digest",
+        description="repository@sha256:<64 hex digits>; a tag alone can change under a running service",
+        examples=["registry.example.com/team/models/digits@sha256:" + "0123456789abcdef" * 4],
+    ),
+]
+
+EnvName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253),
+    Field(
+        title="environment variable name",
+        description='letters, digits and "_", not starting with a digit',
+        examples=["LOG_LEVEL"],
+    ),
+]
+
+EnvValue = Annotated[
+    str,
+    BeforeValidator(_setting_to_text, json_schema_input_type=str | int | bool),
+    Field(
+        title="text",
+        description="text, a whole number, true or false; put other numbers in quotes",
+        examples=["info"],
+    ),
+]
+
+# The key is a stack config key and becomes a file name below /run/secrets/model-serving.
+SecretKey = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][-A-Za-z0-9_.]*$", max_length=63),
+    Field(
+        title="secret key",
+        description='1 to 63 letters, digits, "-", "_" and ".", starting with a letter',
+        examples=["apiToken"],
+    ),
+]
+
+# The server runs without any capability, so it cannot listen below 1024.
+Port = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1024,
+        le=65535,
+        title="port",
+        description="a whole number from 1024 to 65535",
+        examples=[8080],
+    ),
+]
+
+Replicas = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=1000,
+        title="number of replicas",
+        description="a whole number from 1 to 1000",
+        examples=[2],
+    ),
+]
+
+Seconds = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=3600,
+        title="number of seconds",
+        description="a whole number of seconds from 1 to 3600",
+        examples=[120],
+    ),
+]
+
+ProjectPath = Annotated[
+    str,
+    # Relative, forward slashes, no "." or ".." parts and nothing hidden: the same on every machine.
+    StringConstraints(pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_. ]*(?:/[A-Za-z0-9_][-A-Za-z0-9_. ]*)*$"),
+    Field(
+        title="folder of this project",
+        description='a path below the project\'s folder with "/" between its parts',
+        examples=["model/digits"],
+    ),
+]

@@ -1,0 +1,78 @@
+"""The pods of a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.core.v1 import ServiceAccount
+
+from components.config import ModelConfig
+from components.planning import rollout
+from components.planning.names import version_of
+from components.planning.pod import PodInputs, pod_spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDeploymentArgs:
+    """What runs and how.
+
+    Attributes:
+        selector: labels that tell this model's pods from all others; they never change.
+        image: repository@sha256:<digest>.
+        settings: name of the ConfigMap with the server's environment.
+        secrets: name of the Secret whose keys become files, if there is one.
+        pull_secret: name of an existing Secret with the registry's credentials, if the nodes need one.
+    """
+
+    config: ModelConfig
+    namespace: pulumi.Input[str]
+    selector: Mapping[str, str]
+    image: pulumi.Input[str]
+    settings: pulumi.Input[str]
+    secrets: pulumi.Input[str] | None = None
+    pull_secret: str | None = None
+
+
+class ModelDeployment(pulumi.ComponentResource):
+    """A Deployment that never runs below its replicas, under a service account with no rights and no token."""
+
+    deployment_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ModelDeploymentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-serving:model:ModelDeployment", name, None, opts)
+        selector = dict(args.selector)
+        version = pulumi.Output.from_input(args.image).apply(version_of)
+        labels = {**selector, "app.kubernetes.io/version": version}
+        account = ServiceAccount(
+            f"{name}-account",
+            metadata={"namespace": args.namespace, "labels": selector},
+            automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        inputs = PodInputs(
+            image=args.image,
+            settings=args.settings,
+            secrets=args.secrets,
+            account=account.metadata.apply(lambda metadata: metadata.name or ""),
+            pull_secret=args.pull_secret,
+        )
+        deployment = Deployment(
+            f"{name}-server",
+            metadata={
+                "namespace": args.namespace,
+                "labels": labels,
+                "annotations": {"pulumi.com/timeoutSeconds": str(rollout.await_timeout(args.config))},
+            },
+            spec={
+                "replicas": args.config.replicas,
+                "selector": {"match_labels": selector},
+                "strategy": rollout.strategy(),
+                "progress_deadline_seconds": rollout.progress_deadline(args.config),
+                "revision_history_limit": 3,
+                "template": {"metadata": {"labels": labels}, "spec": pod_spec(args.config, inputs, selector)},
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.deployment_name = deployment.metadata.apply(lambda metadata: metadata.name or "")
+        self.register_outputs({"deploymentName": self.deployment_name})

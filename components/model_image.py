@@ -1,0 +1,60 @@
+"""The image of a model that is built from its training code."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_docker_build as docker_build
+
+from components.planning import build_context, names, pip_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelImageArgs:
+    """What is built and where it is pushed.
+
+    Attributes:
+        source: the folder of the model's training code, relative to the project.
+        repository: registry and path; the model's name is appended.
+        platforms: like "linux/arm64"; none for the builder's own.
+    """
+
+    model: str
+    stack: str
+    source: str
+    repository: str
+    platforms: tuple[str, ...] = ()
+
+
+class ModelImage(pulumi.ComponentResource):
+    """An image, built and pushed when its inputs change, and known by its digest.
+
+    The inputs are the same on every machine: a staged context (see components/planning/build_context.py), and secrets
+    that a change of does not rebuild. Which builder builds, and the registry's credentials, are Docker's settings.
+    """
+
+    reference: pulumi.Output[str]
+    """repository@sha256:<digest> of what was pushed."""
+
+    def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-serving:model:ModelImage", name, None, opts)
+        tag = names.build_tag(args.repository, args.model, args.stack)
+        secrets = {"pip_conf": pip_settings.pip_conf(), "ca_bundle": pip_settings.ca_bundle()}
+        image = docker_build.Image(
+            f"{name}-build",
+            context={"location": build_context.stage(args.model, Path(args.source)).as_posix()},
+            platforms=[docker_build.Platform(platform) for platform in args.platforms],
+            tags=[tag],
+            push=True,
+            # A preview tells what would change in a second; a build takes minutes and a builder.
+            build_on_preview=False,
+            # Beside the builder's own cache: another machine starts from what was pushed last.
+            cache_from=[{"registry": {"ref": tag}}],
+            cache_to=[{"inline": {}}],
+            secrets={key: pulumi.Output.secret(value) for key, value in secrets.items()},
+            ignore_secrets_in_diff_calculation=sorted(secrets),
+            # Another environment may have been promoted to this digest, or an old ReplicaSet may still need it.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+        self.reference = pulumi.Output.concat(f"{args.repository}/{args.model}@", image.digest)
+        self.register_outputs({"reference": self.reference})

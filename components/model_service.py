@@ -1,0 +1,44 @@
+"""The address of a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.core.v1 import Service
+
+from components.config import ServiceConfig
+from components.planning.names import SERVICE_PORT
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelServiceArgs:
+    """The model's name, which is its address, and the labels of its pods."""
+
+    model: str
+    config: ServiceConfig
+    namespace: pulumi.Input[str]
+    selector: Mapping[str, str]
+
+
+class ModelService(pulumi.ComponentResource):
+    """A Service named like the model, because clients outside this stack need to know the name."""
+
+    service_name: pulumi.Output[str]
+    node_port: pulumi.Output[int | None]
+    """The port on every node where the Service has one (NodePort, LoadBalancer), else None."""
+
+    def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-serving:model:ModelService", name, None, opts)
+        service = Service(
+            f"{name}-service",
+            metadata={"name": args.model, "namespace": args.namespace, "labels": dict(args.selector)},
+            spec={
+                "type": args.config.type,
+                "selector": dict(args.selector),
+                "ports": [{"name": "http", "port": SERVICE_PORT, "target_port": "http", "protocol": "TCP"}],
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.service_name = service.metadata.apply(lambda metadata: metadata.name or "")
+        self.node_port = service.spec.apply(lambda spec: spec.ports[0].node_port)
+        self.register_outputs({"serviceName": self.service_name, "nodePort": self.node_port})

@@ -1,0 +1,49 @@
+"""Names and labels of what a model is made of.
+
+The labels are Kubernetes' recommended ones (https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/).
+"""
+
+COMPONENT = "model-server"
+PART_OF = "model-serving"
+
+# A Service's port for HTTP clients; the container's own port is the model's `ports.http`.
+SERVICE_PORT = 80
+
+
+def selector_labels(stack: str, model: str) -> dict[str, str]:
+    """Labels that tell the pods of one model in one stack from all others. They never change over a model's life."""
+    return {
+        "app.kubernetes.io/name": model,
+        "app.kubernetes.io/instance": f"{stack}-{model}",
+        "app.kubernetes.io/component": COMPONENT,
+        **stack_labels(),
+    }
+
+
+def stack_labels() -> dict[str, str]:
+    """Labels of everything in a stack, also of what belongs to no single model."""
+    return {"app.kubernetes.io/part-of": PART_OF, "app.kubernetes.io/managed-by": "pulumi"}
+
+
+def version_of(image: str) -> str:
+    """The version label of an image by digest: the digest's first 12 hex digits, as Git shortens a commit.
+
+    Empty, which a label's value may be, for an image that has no digest yet (a preview before the first build).
+    """
+    return image.partition("@sha256:")[2][:12]
+
+
+def namespace_labels() -> dict[str, str]:
+    """Labels of the models' namespace. The API server refuses pods below Pod Security level `restricted`."""
+    levels = ("enforce", "warn", "audit")
+    return stack_labels() | {f"pod-security.kubernetes.io/{level}": "restricted" for level in levels}
+
+
+def service_url(model: str, namespace: str) -> str:
+    """Where clients in the cluster find a model."""
+    return f"http://{model}.{namespace}.svc:{SERVICE_PORT}"
+
+
+def build_tag(repository: str, model: str, stack: str) -> str:
+    """The tag under which a build is pushed. It is for people and for the build cache; pods run digests."""
+    return f"{repository}/{model}:{stack}"

@@ -1,0 +1,122 @@
+"""One model, from its source or its image to its address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.config import ImageConfig, ModelConfig, RegistryConfig
+from components.model_deployment import ModelDeployment, ModelDeploymentArgs
+from components.model_image import ModelImage, ModelImageArgs
+from components.model_service import ModelService, ModelServiceArgs
+from components.model_settings import ModelSettings, ModelSettingsArgs
+from components.planning import names
+from components.planning.settings import environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModelArgs:
+    """One model of a stack, and what it shares with the others.
+
+    Attributes:
+        registry: where a model with a source is pushed; its pull secret serves all models.
+        secrets: values of the secrets that the model names, by key.
+        namespace: an output of the namespace, so that it exists before the model does.
+        namespace_name: its name as text.
+    """
+
+    model: str
+    stack: str
+    config: ModelConfig
+    registry: RegistryConfig | None
+    image: ImageConfig
+    secrets: Mapping[str, pulumi.Input[str]]
+    namespace: pulumi.Input[str]
+    namespace_name: str
+
+
+class ServedModel(pulumi.ComponentResource):
+    """Everything that one model consists of: image, settings, pods, address."""
+
+    image: pulumi.Output[str]
+    deployment: pulumi.Output[str]
+    service: pulumi.Output[str]
+    port: int
+    node_port: pulumi.Output[int | None]
+    url: str
+
+    def __init__(self, name: str, args: ServedModelArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-serving:model:ServedModel", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        selector = names.selector_labels(args.stack, args.model)
+        settings = ModelSettings(
+            name,
+            ModelSettingsArgs(
+                namespace=args.namespace,
+                labels=selector,
+                environment=environment(args.model, args.config),
+                secrets={key: args.secrets[key] for key in args.config.secrets},
+            ),
+            child,
+        )
+        self.image = self._image(name, args)
+        deployment = ModelDeployment(
+            name,
+            ModelDeploymentArgs(
+                config=args.config,
+                namespace=args.namespace,
+                selector=selector,
+                image=self.image,
+                settings=settings.config_map_name,
+                secrets=settings.secret_name,
+                pull_secret=args.registry.pull_secret if args.registry else None,
+            ),
+            child,
+        )
+        service = ModelService(
+            name,
+            ModelServiceArgs(
+                model=args.model, config=args.config.service, namespace=args.namespace, selector=selector
+            ),
+            # Without this, the Service of a model that refuses to start waits for endpoints until its own time is
+            # over, long after the Deployment has said why there are none.
+            pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
+        )
+        self.deployment = deployment.deployment_name
+        self.service = service.service_name
+        self.port = names.SERVICE_PORT
+        self.node_port = service.node_port
+        self.url = names.service_url(args.model, args.namespace_name)
+        self.register_outputs(self.summary())
+
+    def summary(self) -> dict[str, Any]:
+        """What a stack tells about the model (the stack output `models.<name>`)."""
+        return {
+            "image": self.image,
+            "deployment": self.deployment,
+            "service": self.service,
+            "port": self.port,
+            "nodePort": self.node_port,
+            "url": self.url,
+        }
+
+    def _image(self, name: str, args: ServedModelArgs) -> pulumi.Output[str]:
+        """The image by digest: the one that the configuration promotes, or the one that is built here."""
+        if args.config.image is not None:
+            return pulumi.Output.from_input(args.config.image)
+        # The configuration is checked: without an image there is a source, and with a source a registry.
+        assert args.config.source is not None  # noqa: S101
+        assert args.registry is not None  # noqa: S101
+        built = ModelImage(
+            name,
+            ModelImageArgs(
+                model=args.model,
+                stack=args.stack,
+                source=args.config.source.path,
+                repository=args.registry.repository,
+                platforms=args.image.platforms,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        return built.reference
