@@ -1,0 +1,34 @@
+"""Tests and benchmarks, in a virtual environment of their own."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from toolchain import paths, venv
+from toolchain.errors import ToolchainError
+from toolchain.parts.install import bin_folder
+
+
+def pytest(*arguments: str) -> int:
+    """Run pytest with ``arguments`` in the repository. Returns its exit code."""
+    return _run("pytest", *arguments)
+
+
+def bench(name: str, json: Path | None) -> int:
+    """Run one benchmark, its figures going to ``json``. Returns the exit code."""
+    return _run("bench", name, *(["--json", str(json.absolute())] if json else []))
+
+
+def _run(module: str, *arguments: str) -> int:
+    try:
+        python = venv.ensure(paths.REPOSITORY / "tests" / "requirements.txt")
+    except venv.EnvironmentFailure as failure:
+        raise ToolchainError("prepare the tests", str(failure)) from None
+    path = os.pathsep.join([str(python.parent), str(bin_folder()), os.environ.get("PATH", "")])
+    # No __pycache__ and no .pytest_cache in the tree is needed: both are ignored by git.
+    return subprocess.run(
+        [str(python), "-m", module, *arguments],
+        cwd=paths.REPOSITORY,
+        env={**os.environ, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)},
+        check=False,
+    ).returncode

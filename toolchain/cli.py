@@ -1,0 +1,122 @@
+"""The command line."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from toolchain import checks, doctor, local, operations
+from toolchain import stack as stacks
+from toolchain.errors import ToolchainError
+from toolchain.predict import predict as ask
+from toolchain.progress import Progress, err
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Deploy the models of a stack, and look after what a local stack needs.",
+)
+StackOption = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack: Pulumi.<stack>.yaml.")]
+
+
+def run() -> NoReturn:
+    """Run the command line and exit: with one message instead of a traceback for a failure of the user's concern."""
+    try:
+        app(prog_name="python3 -m toolchain")
+    except ToolchainError as error:
+        err.print(f"[red]error:[/red] {error.step}: ", end="", markup=True)
+        err.print(error.why, markup=False)
+        if error.todo:
+            err.print(error.todo, markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+    sys.exit(0)
+
+
+@app.command()
+def up(stack: StackOption = "dev") -> None:
+    """Install and start what is missing (local stacks only), run `pulumi up`, and ask the models for an answer."""
+    raise typer.Exit(operations.up(stacks.load(stack), Progress()))
+
+
+@app.command()
+def preview(stack: StackOption = "dev") -> None:
+    """Show what `up` would change, and change nothing."""
+    raise typer.Exit(operations.preview(stacks.load(stack), Progress()))
+
+
+@app.command()
+def destroy(stack: StackOption = "dev") -> None:
+    """Delete everything that the stack has in its cluster. Pushed images and the local services stay."""
+    raise typer.Exit(operations.destroy(stacks.load(stack), Progress()))
+
+
+@app.command()
+def predict(
+    stack: StackOption = "dev",
+    model: Annotated[str | None, typer.Option(help="One model; without it, every model of the stack.")] = None,
+) -> None:
+    """Send an example to the deployed models and compare the answer."""
+    if not ask(stacks.load(stack), model or None):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(stack: StackOption = "dev") -> None:
+    """Show the stack's outputs, its pods, and the services that run for it."""
+    operations.status(stacks.load(stack))
+
+
+@app.command()
+def down(stack: StackOption = "dev") -> None:
+    """Stop the local services that `up` started, and nothing else. State, images and cluster data stay."""
+    operations.down(stacks.load(stack), Progress())
+
+
+@app.command(name="doctor")
+def doctor_command() -> None:
+    """Show every part that a local stack needs: found, or how it will be had."""
+    doctor.report()
+
+
+@app.command()
+def install() -> None:
+    """Get everything that a local stack needs, and start nothing."""
+    local.install(Progress())
+
+
+@app.command()
+def env(stack: StackOption = "dev") -> None:
+    """Print shell exports to run pulumi by hand: eval "$(python3 -m toolchain env)"."""
+    loaded = stacks.load(stack)
+    typer.echo(operations.shell_environment(loaded))
+
+
+@app.command()
+def check() -> None:
+    """Run the static checks and the unit tests."""
+    raise typer.Exit(checks.pytest("tests/static", "tests/unit"))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def test(context: typer.Context) -> None:
+    """Run every test, installing what they need first. Further arguments go to pytest."""
+    local.install(Progress())
+    raise typer.Exit(checks.pytest(*(context.args or ["tests"])))
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Name of the benchmark.")],
+    json: Annotated[Path | None, typer.Option(help="Where to write the figures as JSON.")] = None,
+) -> None:
+    """Run one benchmark."""
+    local.install(Progress())
+    raise typer.Exit(checks.bench(name, json))

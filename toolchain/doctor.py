@@ -1,0 +1,36 @@
+"""The table of parts."""
+
+from rich.table import Table
+
+from toolchain import local
+from toolchain.errors import ToolchainError
+from toolchain.parts.install import Plan, plan_all
+from toolchain.parts.model import Part
+from toolchain.progress import out
+
+
+def report() -> None:
+    """Print every part of a local stack: found, or how it will be had."""
+    plans = plan_all(local.parts())
+    table = Table("part", "state", "version", "where", box=None, pad_edge=False)
+    for plan in plans:
+        table.add_row(plan.part.name, *_row(plan))
+    out.print(table)
+    lacking = list(dict.fromkeys(line for plan in plans for line in plan.missing))
+    try:
+        local.check_rights()
+    except ToolchainError as error:
+        lacking += [line.strip(" -") for line in error.why.splitlines()[1:]]
+    for line in lacking:
+        out.print(f"[yellow]needed:[/yellow] {line}")
+
+
+def _row(plan: Plan) -> tuple[str, str, str]:
+    part: Part = plan.part
+    if plan.found:
+        if part.provisional and plan.found.where == str(part.folder):
+            return ("stand-in", plan.found.version, plan.found.where)
+        return ("[green]found[/green]", plan.found.version, plan.found.where)
+    if not plan.sources:
+        return ("[red]missing[/red]", part.version, "no way to get it on this system")
+    return ("[yellow]to be had[/yellow]", part.version, plan.sources[0].label)

@@ -1,0 +1,180 @@
+"""Running Pulumi on a stack, in an environment that leaves the user's own folders alone."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toolchain import cluster, paths, shell, stack_config
+from toolchain.errors import ToolchainError
+from toolchain.parts.detect import search_path
+from toolchain.parts.install import bin_folder
+from toolchain.progress import Progress, out
+from toolchain.services import builder
+from toolchain.stack import Stack
+
+_STAMP = ".requirements.sha256"
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """The variables that Pulumi gets on top of this process's own, for ``stack``.
+
+    A stack that is not local gets none: its backend, kubeconfig and builder are the user's own.
+    """
+    if not stack.local:
+        return {}
+    data = paths.data()
+    variables = {
+        "PATH": os.pathsep.join([str(bin_folder()), os.environ.get("PATH", "")]),
+        "PULUMI_HOME": str(data / "pulumi"),
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "BUILDX_CONFIG": str(builder.configuration_folder(data)),
+    }
+    if not os.environ.get("PULUMI_BACKEND_URL"):
+        variables["PULUMI_BACKEND_URL"] = f"file://{data / 'state'}"
+    if not os.environ.get("PULUMI_CONFIG_PASSPHRASE") and not os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+        variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(data / "passphrase")
+    if kubeconfig := cluster.status(data).kubeconfig:
+        variables["KUBECONFIG"] = str(kubeconfig)
+    return variables
+
+
+def prepare(stack: Stack, progress: Progress) -> None:
+    """Make the backend's folder and passphrase, the program's virtual environment, and the stack where it is missing.
+
+    Raises ToolchainError.
+    """
+    if stack.local:
+        data = paths.data()
+        for folder in (data / "state", data / "pulumi"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _ensure_passphrase(data / "passphrase")
+    elif shutil.which("pulumi", path=search_path()) is None:
+        raise ToolchainError(
+            f"stack {stack.name}",
+            "Pulumi is not installed, and tools are installed for stacks with `cluster: local` only",
+            "Install it: https://www.pulumi.com/docs/install/",
+        )
+    _ensure_virtualenv(stack, progress)
+    _ensure_stack(stack)
+
+
+def _ensure_passphrase(file: Path) -> None:
+    if file.exists():
+        return
+    # Created with its final rights and never overwritten: what it encrypted could not be read again.
+    with contextlib.suppress(FileExistsError), open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as f:
+        f.write(secrets.token_urlsafe(32))
+
+
+def _ensure_virtualenv(stack: Stack, progress: Progress) -> None:
+    """What ``pulumi install`` does, once for each content of requirements.txt."""
+    requirements = stack.file.parent / "requirements.txt"
+    if stack.virtualenv is None or not requirements.exists():
+        return
+    stamp = stack.virtualenv / _STAMP
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if (stack.virtualenv / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == wanted:
+        return
+    with progress.step("pulumi install: the program's virtual environment") as step:
+        shell.run(
+            ["pulumi", "install", "--no-plugins", "--non-interactive", "--color", "never"],
+            "pulumi install",
+            environment=environment(stack),
+            folder=stack.file.parent,
+            on_line=lambda line: setattr(step, "note", line.strip()[:70]),
+            todo="Check that pip reaches a package index (pip config list).",
+        )
+    stamp.write_text(wanted)
+
+
+def exists(stack: Stack) -> bool:
+    """Whether the backend has the stack."""
+    backend = environment(stack).get("PULUMI_BACKEND_URL", "")
+    if backend.startswith("file://"):
+        # Looked for in its own place: asking Pulumi for it would take half a second of every command.
+        state = Path(backend.removeprefix("file://")) / ".pulumi" / "stacks" / stack.project
+        return any((state / f"{stack.name}.{kind}").exists() for kind in ("json", "json.gz"))
+    listed = json.loads(capture(stack, ["stack", "ls", "--json"]))
+    return stack.name in {str(entry["name"]).rpartition("/")[2] for entry in listed}
+
+
+def _ensure_stack(stack: Stack) -> None:
+    if exists(stack):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        # In a folder of its own: `stack init` writes a salt into the stack file beside Pulumi.yaml.
+        shutil.copy(stack.file.parent / "Pulumi.yaml", folder)
+        shell.run(
+            ["pulumi", "stack", "init", stack.name, "--no-select", "--non-interactive"],
+            f"create stack {stack.name}",
+            environment=environment(stack),
+            folder=Path(folder),
+        )
+
+
+def capture(stack: Stack, arguments: Sequence[str]) -> str:
+    """Standard output of a quick Pulumi command. Raises ToolchainError with what it said when it fails."""
+    done = subprocess.run(
+        ["pulumi", *arguments, "--non-interactive"],
+        cwd=stack.file.parent,
+        env={**os.environ, **environment(stack)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ToolchainError(f"pulumi {' '.join(arguments)}", done.stderr.strip() or f"ended with {done.returncode}")
+    return done.stdout
+
+
+def outputs(stack: Stack) -> dict[str, Any]:
+    """The stack's outputs; empty before the first successful update."""
+    return json.loads(capture(stack, ["stack", "output", "--json", "--stack", stack.name]) or "{}")
+
+
+def operate(stack: Stack, operation: str, arguments: Sequence[str]) -> int:
+    """Run ``pulumi up``, ``preview`` or ``destroy`` in the foreground, printing the exact command. Returns its code."""
+    copy = stack_config.refresh(stack)
+    command = ["pulumi", operation, "--stack", stack.name, "--config-file", str(copy), *arguments]
+    variables = environment(stack)
+    out.print(f"$ {printable(command, variables)}", style="bold", markup=False)
+    with _interrupts_left_to_child():
+        return subprocess.run(command, cwd=stack.file.parent, env={**os.environ, **variables}, check=False).returncode
+
+
+def printable(command: Sequence[str], variables: Mapping[str, str]) -> str:
+    """A command with its variables as it can be pasted into a shell."""
+    words = [f"{name}={_quote(name, value)}" for name, value in variables.items()]
+    return " ".join([*words, shlex.join(command)])
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """The variables as lines for a shell's ``eval``."""
+    return "\n".join(f"export {name}={_quote(name, value)}" for name, value in variables.items())
+
+
+def _quote(name: str, value: str) -> str:
+    if name == "PATH":
+        return f"{shlex.quote(value.partition(os.pathsep)[0])}:\"$PATH\""
+    return shlex.quote(value)
+
+
+@contextlib.contextmanager
+def _interrupts_left_to_child() -> Iterator[None]:
+    """Ctrl-C reaches Pulumi too, which ends its update in an orderly way; we wait for that."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,98 @@
+"""The commands that work on a stack."""
+
+from rich.table import Table
+
+from toolchain import engine, local, services, stack_config
+from toolchain.errors import ToolchainError
+from toolchain.kube import Kube
+from toolchain.predict import predict
+from toolchain.progress import Progress, err, out
+from toolchain.stack import Stack
+
+
+def up(stack: Stack, progress: Progress) -> int:
+    """Deploy the stack and ask its models for an answer. Returns the exit code."""
+    _ready(stack, progress)
+    code = engine.operate(stack, "up", ["--yes", "--skip-preview"])
+    if code:
+        explain(stack)
+        return code
+    return 0 if predict(stack, None) else 1
+
+
+def preview(stack: Stack, progress: Progress) -> int:
+    """Show what ``up`` would change. Returns the exit code."""
+    _ready(stack, progress)
+    return engine.operate(stack, "preview", [])
+
+
+def destroy(stack: Stack, progress: Progress) -> int:
+    """Delete what the stack has in its cluster. Returns the exit code."""
+    _ready(stack, progress)
+    return engine.operate(stack, "destroy", ["--yes", "--skip-preview"])
+
+
+def _ready(stack: Stack, progress: Progress) -> None:
+    if stack.local:
+        local.install(progress)
+        services.start(stack, progress)
+    engine.prepare(stack, progress)
+
+
+def down(stack: Stack, progress: Progress) -> None:
+    """Stop the local services. Raises ToolchainError for a stack that is not local."""
+    if not stack.local:
+        raise ToolchainError(
+            f"stop the services of stack {stack.name}",
+            f"its cluster is {stack.settings.get('cluster')!r}, not local: nothing of it runs here",
+            f"To delete what it deployed: make destroy STACK={stack.name}",
+        )
+    stopped = services.stop(progress)
+    out.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running", markup=False)
+
+
+def status(stack: Stack) -> None:
+    """Print the services of a local stack, the stack's outputs and its pods."""
+    if stack.local:
+        table = Table("service", "state", box=None, pad_edge=False)
+        for name, state in services.running().items():
+            table.add_row(name, state)
+        out.print(table)
+    outputs = engine.outputs(stack) if engine.exists(stack) else {}
+    if not outputs.get("models"):
+        out.print(f"stack {stack.name}: nothing deployed", markup=False)
+        return
+    for name, model in outputs["models"].items():
+        out.print(f"{name}: {model['url']}  {model['image']}", markup=False)
+    table = Table("pod", "model", "phase", "ready", "restarts", box=None, pad_edge=False)
+    pods = Kube(stack).pods(outputs["namespace"])
+    for pod in pods:
+        table.add_row(pod.name, pod.model, pod.phase, "yes" if pod.ready else "no", str(pod.restarts))
+    out.print(table)
+    _print_troubles(pods, only_unready=True)
+
+
+def explain(stack: Stack) -> None:
+    """After a failed update: print why the models' containers do not run, as far as the cluster tells."""
+    try:
+        pods = Kube(stack).pods(stack.namespace)
+    except ToolchainError as error:
+        err.print(f"The pods could not be asked for the reason: {error.step}: {error.why}", markup=False)
+        return
+    _print_troubles(pods, only_unready=True)
+
+
+def _print_troubles(pods: list, *, only_unready: bool) -> None:
+    for pod in pods:
+        if pod.troubles and not (only_unready and pod.ready):
+            err.print(f"pod {pod.name} ({pod.model}):", style="bold", markup=False)
+            for trouble in pod.troubles:
+                err.print(f"  {trouble}", markup=False)
+
+
+def shell_environment(stack: Stack) -> str:
+    """Lines for a shell's ``eval``, and how to name the stack and its configuration by hand."""
+    copy = stack_config.refresh(stack)
+    lines = [engine.exports(engine.environment(stack))] if stack.local else []
+    lines.append(f"# pulumi --stack {stack.name} --config-file {copy}, for up, preview, destroy and config")
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,82 @@
+"""Finding what is installed already."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from toolchain import paths, shell
+from toolchain.parts.model import Found, same_major
+
+# Where systems keep programs that only root's PATH has.
+_SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+_VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?)")
+
+Accept = Callable[[str, str], bool]
+
+
+def search_path() -> str:
+    """The user's PATH without the toolchain's own folders, and the system's folders behind it."""
+    own = str(paths.cache())
+    entries = [entry for entry in os.environ.get("PATH", "").split(os.pathsep) if not entry.startswith(own)]
+    return os.pathsep.join([*entries, _SYSTEM_FOLDERS])
+
+
+def which(name: str) -> Path | None:
+    """A program of the user's, never one that the toolchain installed."""
+    found = shutil.which(name, path=search_path())
+    return Path(found) if found else None
+
+
+def programs(
+    *names: str, version: tuple[str, ...] = ("--version",), pinned: str, accept: Accept = same_major
+) -> Callable[[], Found | None]:
+    """Detect programs on PATH: all of them, each of a version that ``accept`` takes."""
+
+    def detect() -> Found | None:
+        have, where = "", ""
+        for name in names:
+            path = which(name)
+            if path is None:
+                return None
+            match = _VERSION.search(shell.output([path, *version], timeout=5))
+            if match is None or not accept(match.group(1), pinned):
+                return None
+            have, where = match.group(1), where or str(path)
+        return Found(have, where)
+
+    return detect
+
+
+def language_host() -> Found | None:
+    """The Python language host of an installed Pulumi CLI, with the two scripts it starts programs with."""
+    cli = which("pulumi")
+    host = which("pulumi-language-python")
+    if cli is None or host is None:
+        return None
+    folder = host.resolve().parent
+    if not (folder / "pulumi-language-python-exec").exists() and which("pulumi-language-python-exec") is None:
+        return None
+    match = _VERSION.search(shell.output([cli, "version"], timeout=5))
+    return Found(match.group(1), str(host)) if match else None
+
+
+def plugin(name: str, pinned: str) -> Callable[[], Found | None]:
+    """Detect a resource plugin in the user's own plugin folder."""
+
+    def detect() -> Found | None:
+        home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+        binary = f"pulumi-resource-{name}"
+        found = [
+            (folder.name.rpartition("-v")[2], folder / binary)
+            for folder in (home / "plugins").glob(f"resource-{name}-v*")
+            if (folder / binary).is_file()
+        ]
+        fitting = sorted(entry for entry in found if same_major(entry[0], pinned))
+        if fitting:
+            version, path = fitting[0]  # the lowest that fits: nearest to the SDK in use
+            return Found(version, str(path), {binary: path})
+        return None
+
+    return detect

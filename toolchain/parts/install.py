@@ -1,0 +1,175 @@
+"""Deciding where each part comes from, and getting what is missing."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain import paths
+from toolchain.errors import ToolchainError
+from toolchain.parts.model import Found, Part, Source
+from toolchain.progress import Progress, Step
+
+_SIDE_BY_SIDE = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one part is had: it is ``found``, or ``sources`` are tried in their order."""
+
+    part: Part
+    found: Found | None
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """What the machine lacks for the first source that would be tried."""
+        return self.sources[0].missing() if self.sources else []
+
+
+def plan(part: Part) -> Plan:
+    """Find a part, in the cache or installed, or the places it can be had from now."""
+    cached = part.in_cache()
+    if cached and not part.provisional:
+        return Plan(part, cached)
+    if found := part.detect():
+        return Plan(part, found)
+    sources = tuple(source for source in part.sources if source.available())
+    if cached and len(sources) == 1:
+        return Plan(part, cached)
+    return Plan(part, None, sources)
+
+
+def plan_all(parts: Sequence[Part]) -> list[Plan]:
+    """Plans in the order of ``parts``; looking for programs and servers goes on side by side."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(plan, parts))
+
+
+def bin_folder() -> Path:
+    """The one folder of programs for the PATH of what this checkout runs."""
+    return paths.cache() / "bin" / hashlib.sha256(str(paths.REPOSITORY).encode()).hexdigest()[:12]
+
+
+def install(parts: Sequence[Part], progress: Progress) -> list[Found]:
+    """Get every part that is missing and link all programs into ``bin_folder()``.
+
+    Raises ToolchainError, before anything starts, with everything that the machine lacks for it; later, for a step
+    that failed. What was built until then is kept.
+    """
+    plans = plan_all(parts)
+    lacking = list(dict.fromkeys(line for entry in plans for line in entry.missing))
+    if lacking:
+        names = ", ".join(entry.part.name for entry in plans if entry.missing)
+        raise ToolchainError(
+            f"install {names}",
+            "this machine lacks:\n" + "\n".join(f"  - {line}" for line in lacking),
+            "Nothing was started. `python3 -m toolchain doctor` shows every part.",
+        )
+    _link(plans)
+    todo = [entry for entry in plans if entry.found is None]
+    if todo:
+        progress.say(f"{len(todo)} of {len(plans)} parts are to be had: {', '.join(e.part.name for e in todo)}")
+    found = _obtain_all(todo, progress)
+    result = [entry.found or found[entry.part.name] for entry in plans]
+    _link(Plan(entry.part, have) for entry, have in zip(plans, result, strict=True))
+    return result
+
+
+def _obtain_all(plans: list[Plan], progress: Progress) -> dict[str, Found]:
+    futures: dict[str, Future[Found]] = {}
+    failed = threading.Event()
+    done = 0
+
+    def work(entry: Plan) -> Found:
+        nonlocal done
+        for needed in entry.part.needs:
+            if needed.name in futures:
+                futures[needed.name].result()
+        if failed.is_set():
+            raise _Stopped
+        try:
+            result = _obtain(entry, progress, f"[{done + 1}/{len(plans)}]")
+        except BaseException:
+            failed.set()
+            raise
+        done += 1
+        return result
+
+    # A part that others wait for is submitted before them, so that waiting can never fill all places.
+    ordered = sorted(plans, key=lambda entry: len(entry.part.needs))
+    with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
+        for entry in ordered:
+            futures[entry.part.name] = pool.submit(work, entry)
+    errors = [error for future in futures.values() if (error := future.exception())]
+    real = [error for error in errors if not isinstance(error, _Stopped)]
+    if real:
+        raise real[0]
+    return {name: future.result() for name, future in futures.items()}
+
+
+class _Stopped(Exception):
+    """Another part failed first."""
+
+
+def _obtain(entry: Plan, progress: Progress, count: str) -> Found:
+    part = entry.part
+    for position, source in enumerate(entry.sources):
+        last = position == len(entry.sources) - 1
+        if position and (lacking := source.missing()):
+            raise ToolchainError(f"install {part.name}", "; ".join(lacking))
+        try:
+            with progress.step(f"{count} {part.name} {part.version}: {source.label}") as step:
+                return _obtain_from(part, source, step)
+        except ToolchainError as error:
+            if last:
+                raise
+            progress.say(f"  {part.name}: {error}\n  trying the next way: {entry.sources[position + 1].label}")
+    raise ToolchainError(f"install {part.name}", "there is no way to get it on this system")
+
+
+def _obtain_from(part: Part, source: Source, step: Step) -> Found:
+    """Fill a temporary folder and give it its final name only when it is whole."""
+    part.folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=part.folder.parent, prefix=f".{part.slug}-"))
+    try:
+        source.obtain(temporary, step, bin_folder())
+        absent = [name for name in part.executables if not os.access(temporary / name, os.X_OK)]
+        if absent:
+            raise ToolchainError(source.label, f"it did not give {', '.join(absent)}")
+        if not any(temporary.iterdir()):  # installed into the system
+            found = part.detect()
+            if found is None:
+                raise ToolchainError(source.label, f"{part.name} is still not found afterwards")
+            return found
+        temporary.chmod(0o755)
+        shutil.rmtree(part.folder, ignore_errors=True)
+        temporary.replace(part.folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    found = part.in_cache()
+    assert found is not None
+    _link([Plan(part, found)])  # parts that need this one look for it there
+    return found
+
+
+def _link(plans: Iterable[Plan]) -> None:
+    folder = bin_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in plans:
+        for name in entry.part.executables:
+            link = folder / name
+            target = entry.found.executables.get(name) if entry.found else None
+            if target is None:
+                continue
+            if link.is_symlink() and link.readlink() == target:
+                continue
+            fresh = folder / f".{name}.{os.getpid()}"
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(target)
+            fresh.replace(link)

@@ -1,0 +1,74 @@
+"""Asking a deployed model for an answer that is known."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from toolchain import engine, paths
+from toolchain.errors import ToolchainError
+from toolchain.kube import Kube
+from toolchain.progress import out
+from toolchain.stack import Stack
+
+
+def predict(stack: Stack, model: str | None) -> bool:
+    """Send one example to each model of the stack, or to ``model``. Returns whether every answer was the expected one.
+
+    Raises ToolchainError when a model is not deployed or does not answer.
+    """
+    deployed = engine.outputs(stack)
+    models: dict[str, Any] = deployed.get("models", {})
+    if not models:
+        raise ToolchainError(f"predict with stack {stack.name}", "nothing is deployed", f"Run: make up STACK={stack.name}")
+    if model is not None and model not in models:
+        raise ToolchainError(f"predict with {model}", f"stack {stack.name} has: {', '.join(models)}", "Give MODEL=<name>.")
+    kube = Kube(stack)
+    right = True
+    for name, entry in models.items():
+        if model in (None, name):
+            right &= _predict_one(stack, kube, deployed["namespace"], name, entry, asked=model is not None)
+    return right
+
+
+def _predict_one(stack: Stack, kube: Kube, namespace: str, name: str, entry: dict[str, Any], *, asked: bool) -> bool:
+    folder = _examples(stack, name)
+    files = sorted(folder.glob("*.json")) if folder else []
+    if not files:
+        if asked:
+            raise ToolchainError(f"predict with {name}", f"there is no example in {folder}/*.json")
+        out.print(f"{name}: no example to send (model/{name}/examples/*.json)", markup=False)
+        return True
+    example = json.loads(files[0].read_text())
+    response = kube.post_to_service(
+        namespace, entry["service"], entry["port"], f"v2/models/{name}/infer", example["request"]
+    )
+    answer = label(response.json())
+    right = answer == example["expected"]
+    verdict = "[green]right[/green]" if right else f"[red]wrong[/red], expected {escape(str(example['expected']))}"
+    shown = files[0].relative_to(paths.REPOSITORY) if files[0].is_relative_to(paths.REPOSITORY) else files[0]
+    out.print(f"{escape(name)}: {escape(str(shown))} -> [bold]{escape(str(answer))}[/bold]  {verdict}")
+    return right
+
+
+def label(response: dict[str, Any]) -> Any:
+    """The answer in the first output of an Open Inference Protocol response.
+
+    Of floating-point scores for several classes it is the index of the largest; else the first value.
+    """
+    output = response["outputs"][0]
+    values = output["data"]
+    while values and isinstance(values[0], list):
+        values = values[0]
+    if str(output.get("datatype", "")).startswith(("FP", "BF")) and len(values) > 1:
+        width = output["shape"][-1]
+        scores = values[:width]
+        return max(range(len(scores)), key=scores.__getitem__)
+    return values[0]
+
+
+def _examples(stack: Stack, name: str) -> Path | None:
+    source = stack.models.get(name, {}).get("source")
+    path = source.get("path") if isinstance(source, dict) else None
+    return stack.file.parent / (str(path) if path else f"model/{name}") / "examples"

@@ -1,0 +1,57 @@
+"""Pushing the base image into a registry of this machine (OCI distribution specification 1.1)."""
+
+import hashlib
+import http.client
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+from toolchain.errors import ToolchainError
+
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def push(folder: Path, host: str, repository: str, tag: str) -> None:
+    """Push the image in ``folder`` (see toolchain/parts/base_image.py) unless the tag is that image already.
+
+    Raises ToolchainError when the registry refuses.
+    """
+    manifest = (folder / "manifest.json").read_bytes()
+    base = f"http://{host}/v2/{repository}"
+    try:
+        if _digest_of(f"{base}/manifests/{tag}") == f"sha256:{hashlib.sha256(manifest).hexdigest()}":
+            return
+        content = json.loads(manifest)
+        for descriptor, name in ((content["config"], "config.json"), (content["layers"][0], "layer.tar.gz")):
+            if not _digest_of(f"{base}/blobs/{descriptor['digest']}"):
+                _upload(base, descriptor["digest"], folder / name)
+        headers = {"Content-Type": _MANIFEST}
+        request = urllib.request.Request(f"{base}/manifests/{tag}", data=manifest, method="PUT", headers=headers)
+        urllib.request.urlopen(request, timeout=30).close()
+    except (OSError, http.client.HTTPException) as error:
+        raise ToolchainError(f"push {repository}:{tag} to {host}", str(error)) from None
+
+
+def _digest_of(url: str) -> str:
+    """The digest that the registry gives for a blob or manifest, empty when it has none."""
+    request = urllib.request.Request(url, method="HEAD", headers={"Accept": _MANIFEST})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.headers.get("Docker-Content-Digest", "")
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.NOT_FOUND:
+            return ""
+        raise
+
+
+def _upload(base: str, digest: str, file: Path) -> None:
+    with urllib.request.urlopen(urllib.request.Request(f"{base}/blobs/uploads/", method="POST"), timeout=30) as begun:
+        location = urljoin(base, begun.headers["Location"])
+    separator = "&" if urlsplit(location).query else "?"
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size)}
+    with file.open("rb") as content:
+        url = f"{location}{separator}digest={digest}"
+        request = urllib.request.Request(url, data=content, method="PUT", headers=headers)
+        urllib.request.urlopen(request, timeout=300).close()

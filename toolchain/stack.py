@@ -1,0 +1,88 @@
+"""What the toolchain needs to know of a stack, read from its files. The program itself does the full checking."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from toolchain import paths
+from toolchain.errors import ToolchainError
+
+NAMESPACE = "model-serving"
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack of this project."""
+
+    name: str
+    project: str
+    file: Path
+    """The committed Pulumi.<stack>.yaml."""
+    settings: dict[str, Any]
+    """The stack's configuration below ``model-serving:``; whatever shape the user gave it."""
+    virtualenv: Path | None
+    """The program's virtual environment, when Pulumi.yaml names one."""
+
+    @property
+    def local(self) -> bool:
+        """Whether the cluster, registry and builder of this stack are the toolchain's business."""
+        return self.settings.get("cluster") == LOCAL
+
+    @property
+    def namespace(self) -> str:
+        return str(self.settings.get("namespace", "default"))
+
+    @property
+    def models(self) -> dict[str, dict[str, Any]]:
+        models = self.settings.get("models")
+        entries = models.items() if isinstance(models, dict) else ()
+        return {str(name): value if isinstance(value, dict) else {} for name, value in entries}
+
+    @property
+    def registry_host(self) -> str:
+        """``host:port`` that images are pushed to, empty when the stack names no registry."""
+        section = self.settings.get("registry")
+        repository = section.get("repository", "") if isinstance(section, dict) else ""
+        host = str(repository).partition("/")[0]
+        return host if "." in host or ":" in host or host == "localhost" else ""
+
+
+def load(name: str, folder: Path = paths.REPOSITORY) -> Stack:
+    """Read Pulumi.yaml and Pulumi.<name>.yaml.
+
+    Raises ToolchainError when there is no such stack or a file is not YAML.
+    """
+    project = _mapping(folder / "Pulumi.yaml")
+    file = folder / f"Pulumi.{name}.yaml"
+    if not file.exists():
+        known = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in folder.glob("Pulumi.*.yaml"))
+        raise ToolchainError(
+            f"stack {name}", f"there is no {file.name}; known stacks: {', '.join(known) or 'none'}", "Give STACK=<name>."
+        )
+    config = _mapping(file).get("config") or {}
+    runtime = project.get("runtime")
+    options = runtime.get("options") if isinstance(runtime, dict) else None
+    virtualenv = options.get("virtualenv") if isinstance(options, dict) else None
+    prefix = f"{NAMESPACE}:"
+    return Stack(
+        name=name,
+        project=str(project.get("name", "")),
+        file=file,
+        settings={key.removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)},
+        virtualenv=folder / str(virtualenv) if virtualenv else None,
+    )
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise ToolchainError(f"read {file.name}", error.strerror or str(error)) from None
+    except yaml.YAMLError as error:
+        raise ToolchainError(f"read {file.name}", f"it is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ToolchainError(f"read {file.name}", "it is not a mapping of keys to values")
+    return content

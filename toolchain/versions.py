@@ -1,0 +1,26 @@
+"""Every version that the toolchain installs, in one place.
+
+Parts that are built from Go modules are pinned a second time, with hashes, by ``modules/<name>/go.mod`` and ``go.sum``;
+a test keeps both in step. Python packages are pinned by the requirements files.
+"""
+
+PULUMI = "3.259.0"
+DOCKER_BUILD_PLUGIN = "0.0.22"
+KUBERNETES_PLUGIN = "4.34.2"
+
+KUBERNETES = "1.34.4"
+ETCD = "3.6.6"
+COREDNS = "1.12.4"
+KIND = "0.30.0"
+
+BUILDKIT = "0.31.0"
+BUILDX = "0.35.0"
+REGISTRY = "3.0.0"
+
+# The base image of model images: a suite of Debian and the tag it gets.
+DEBIAN_SUITE = "bookworm"
+BASE_IMAGE = "library/debian:bookworm-slim"
+
+# Oldest Go that builds the modules, and the oldest that can fetch such a Go by itself.
+GO = "1.26.0"
+GO_WITH_TOOLCHAINS = "1.21.0"
