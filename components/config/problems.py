@@ -71,7 +71,7 @@ class Commands:
         return f"pulumi config set {self._where(path)} {shlex.quote(shown)} {self._stack}"
 
     def set_secret(self, key: str) -> str:
-        return f"pulumi config set --secret {NAMESPACE}:{key} {self._stack}"
+        return f"pulumi config set --secret {shlex.quote(f'{NAMESPACE}:{key}')} {self._stack}"
 
     def remove(self, path: Path) -> str:
         return f"pulumi config rm {self._where(path)} {self._stack}"
@@ -95,8 +95,8 @@ class Explainer:
             return self._wrong_key(path[:-1])
         if kind == "extra_forbidden":
             return self._unknown_key(path)
-        if kind == "missing":
-            return self._missing(path)
+        if kind in ("missing", "too_short"):
+            return self._missing(path, "is empty" if kind == "too_short" else "is required and missing")
         if kind == "source_and_image":
             return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
         if kind == "neither_source_nor_image":
@@ -117,7 +117,9 @@ class Explainer:
             allowed = ", ".join(node.get("properties", {})) or "names that you choose"
             message = f"{self._shown(path)} is not a section; keys allowed in it: {allowed}"
         elif node.get("type") == "array":
-            message = f"{self._shown(path)} is not a list"
+            items = self._resolve(node["items"])
+            each = f"one of {', '.join(_choices(items))}" if _choices(items) else f"a {items.get('title')}"
+            message = f"{self._shown(path)} is not a list; allowed: a list, each {each}"
         else:
             what = node.get("title")
             verdict = f"is not {_article(what)} {what}" if what else "is not possible here"
@@ -133,10 +135,10 @@ class Explainer:
         known = list(self._node(path[:-1]).get("properties", {}))
         return unknown_key(path, known, self._commands)
 
-    def _missing(self, path: Path) -> Problem:
+    def _missing(self, path: Path, verdict: str) -> Problem:
         node = self._node(path)
         what = node.get("description") or _shape(node)
-        return Problem(path=path, message=f"is required and missing; allowed: {what}", fix=self._set_example(path))
+        return Problem(path=path, message=f"{verdict}; allowed: {what}", fix=self._set_example(path))
 
     def _edit(self, path: Path, kind: str) -> str:
         if kind == "request_above_limit":

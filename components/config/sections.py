@@ -183,4 +183,4 @@ class ModelConfig(Section):
         return secrets
 
 
-Models = Annotated[dict[ModelName, ModelConfig], Field(min_length=1, title="map of models by name")]
+Models = Annotated[dict[ModelName, ModelConfig], Field(min_length=1, description="a map of models by name")]

@@ -1,6 +1,7 @@
 """StackConfig: everything a stack file may say, and the only place that reads `pulumi.Config`."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer, Problem, unknown_key
 from components.config.sections import ImageConfig, Models, RegistryConfig, Section
-from components.config.types import ClusterName, NamespaceName
+from components.config.types import SECRET_KEY, ClusterName, NamespaceName
 
 # Kubernetes' limit for a label's value. The instance label joins the names of the stack and of the model.
 _MAX_LABEL = 63
@@ -105,8 +106,7 @@ class _Loader:
             yield Problem(
                 path=(key,),
                 message="holds an encrypted value; list the key of a secret under models.<name>.secrets instead",
-                fix=f"{self._commands.remove((key,))} (then set it without --secret), "
-                f"and {self._commands.set_secret('<key>')}",
+                fix=f"take it out of Pulumi.{self._stack}.yaml, and {self._commands.set_secret('<key>')}",
             )
 
     def _unknown_keys(self, data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -115,13 +115,13 @@ class _Loader:
         for key in self._own_keys(NAMESPACE):
             if key in sections or key in used:
                 continue
-            if self._is_secret(key):
+            if self._is_secret(key) and not self._is_secret("models"):
                 yield Problem(
                     path=(key,),
                     message="is a secret that no model uses; list it under models.<name>.secrets, or remove it",
                     fix=self._commands.remove((key,)),
                 )
-            else:
+            elif not self._is_secret(key):
                 yield unknown_key((key,), sections, self._commands)
         if self._project != NAMESPACE:
             for key in self._own_keys(self._project):
@@ -153,7 +153,7 @@ class _Loader:
     def _missing_secrets(self, data: Mapping[str, Any]) -> Iterator[Problem]:
         for path, key in _listed_secrets(data):
             if key in StackConfig.model_fields:
-                message, fix = "is the name of a section; a secret needs another one", "rename it"
+                message, fix = f"{key} is the name of a section; a secret needs another one", "rename it"
             elif self._settings.get(key) is None:
                 message, fix = f"the secret {key} has no value", self._commands.set_secret(key)
             elif not self._is_secret(key):
@@ -171,10 +171,10 @@ def _models(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Where a secret is asked for, and its key."""
+    """Where a secret is asked for, and its key; what cannot be a key is the schema's to refuse."""
     for name, model in _models(data):
         secrets = model.get("secrets")
         if isinstance(secrets, list):
             for index, key in enumerate(secrets):
-                if isinstance(key, str):
+                if isinstance(key, str) and re.match(SECRET_KEY, key):
                     yield ("models", name, "secrets", index), key

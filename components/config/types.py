@@ -147,9 +147,10 @@ EnvValue = Annotated[
 ]
 
 # The key is a stack config key and becomes a file name below /run/secrets/model-serving.
+SECRET_KEY = r"^[A-Za-z][-A-Za-z0-9_.]{0,62}$"
 SecretKey = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z][-A-Za-z0-9_.]*$", max_length=63),
+    StringConstraints(pattern=SECRET_KEY),
     Field(
         title="secret key",
         description='1 to 63 letters, digits, "-", "_" and ".", starting with a letter',

@@ -1,0 +1,145 @@
+"""What a stack file may say, and what is understood from it."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from components.config import LoadedConfig, ResourcesConfig
+
+from .conftest import Load
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+SMALLEST: dict[str, Any] = {
+    "cluster": "local",
+    "namespace": "models",
+    "registry": {"repository": "localhost:5001/models"},
+    "models": {"digits": {"source": {"framework": "keras", "path": "model/digits"}}},
+}
+
+
+def test_the_smallest_file_and_every_default(load: Load) -> None:
+    config = load(SMALLEST).config
+    assert config.model_dump(by_alias=True) == {
+        "cluster": "local",
+        "namespace": "models",
+        "registry": {"repository": "localhost:5001/models", "pullSecret": None},
+        "image": {"platforms": ()},
+        "models": {
+            "digits": {
+                "source": {"framework": "keras", "path": "model/digits"},
+                "image": None,
+                "replicas": 1,
+                "resources": {"requests": {"cpu": None, "memory": None}, "limits": {"cpu": None, "memory": None}},
+                "env": {},
+                "secrets": (),
+                "ports": {"http": 8080},
+                "service": {"type": "ClusterIP"},
+                "startupTimeoutSeconds": 120,
+                "requestTimeoutSeconds": 30,
+            }
+        },
+    }
+
+
+def test_everything_at_once(load: Load) -> None:
+    config, secrets = load(
+        {
+            "cluster": "gke_acme_europe-west1_prod",
+            "namespace": "models",
+            "registry": {"repository": "registry.example.com:5000/acme/models", "pullSecret": "registry-login"},
+            "image": {"platforms": ["linux/amd64", "linux/arm64"]},
+            "models": {
+                "digits": {
+                    "source": {"framework": "keras", "path": "model/digits"},
+                    "replicas": 3,
+                    "resources": {
+                        "requests": {"cpu": 0.5, "memory": "256Mi"},
+                        "limits": {"cpu": 2, "memory": "1.5Gi"},
+                    },
+                    "env": {"LOG_LEVEL": "debug", "WORKERS": 2, "TRACE": True, "RATE": "1.10"},
+                    "secrets": ["apiToken", "database.password"],
+                    "ports": {"http": 9000},
+                    "service": {"type": "NodePort"},
+                    "startupTimeoutSeconds": 600,
+                    "requestTimeoutSeconds": 5,
+                },
+                "promoted": {"image": f"registry.example.com:5000/acme/models/digits:staging@{DIGEST}"},
+            },
+        },
+        secrets={"apiToken": "one", "database.password": "two"},
+    )
+    assert config.model_dump(by_alias=True, exclude_defaults=True) == {
+        "cluster": "gke_acme_europe-west1_prod",
+        "namespace": "models",
+        "registry": {"repository": "registry.example.com:5000/acme/models", "pullSecret": "registry-login"},
+        "image": {"platforms": ("linux/amd64", "linux/arm64")},
+        "models": {
+            "digits": {
+                "source": {"framework": "keras", "path": "model/digits"},
+                "replicas": 3,
+                "resources": {"requests": {"cpu": "0.5", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "1.5Gi"}},
+                "env": {"LOG_LEVEL": "debug", "WORKERS": "2", "TRACE": "true", "RATE": "1.10"},
+                "secrets": ("apiToken", "database.password"),
+                "ports": {"http": 9000},
+                "service": {"type": "NodePort"},
+                "startupTimeoutSeconds": 600,
+                "requestTimeoutSeconds": 5,
+            },
+            "promoted": {"image": f"registry.example.com:5000/acme/models/digits:staging@{DIGEST}"},
+        },
+    }
+    assert set(secrets) == {"apiToken", "database.password"}
+
+
+def test_a_promoted_image_needs_no_registry_and_no_source(load: Load) -> None:
+    config = load(
+        {"cluster": "prod", "namespace": "models", "models": {"digits": {"image": f"r.example.com/m@{DIGEST}"}}}
+    ).config
+    assert config.registry is None
+    assert config.models["digits"].source is None
+
+
+def test_the_namespace_of_the_keys_is_the_same_under_another_project_name(load: Load) -> None:
+    assert load(SMALLEST, project="acme-vision").config == load(SMALLEST).config
+
+
+def test_secret_values_stay_out_of_the_configuration(load: Load) -> None:
+    models = {"digits": SMALLEST["models"]["digits"] | {"secrets": ["apiToken"]}}
+    loaded: LoadedConfig = load(SMALLEST | {"models": models}, secrets={"apiToken": "canary-1234"})
+    assert "canary-1234" not in repr(loaded) + loaded.config.model_dump_json()
+    assert set(loaded.secrets) == {"apiToken"}
+
+
+def test_a_configuration_cannot_be_changed(load: Load) -> None:
+    with pytest.raises(ValidationError):
+        load(SMALLEST).config.namespace = "other"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("given", "filled"),
+    [
+        ({}, {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}),
+        (
+            {"requests": {"memory": "300Mi"}},
+            {"requests": {"cpu": "250m", "memory": "300Mi"}, "limits": {"memory": "600Mi"}},
+        ),
+        (
+            {"requests": {"memory": "1G"}},
+            {"requests": {"cpu": "250m", "memory": "1G"}, "limits": {"memory": "1908Mi"}},
+        ),
+        (
+            {"limits": {"memory": "1Gi", "cpu": "100m"}},
+            {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"cpu": "100m", "memory": "1Gi"}},
+        ),
+        (
+            {"requests": {"cpu": 2, "memory": "1Gi"}, "limits": {"cpu": 4, "memory": "2Gi"}},
+            {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"cpu": "4", "memory": "2Gi"}},
+        ),
+    ],
+)
+def test_requests_and_a_memory_limit_are_always_set(given: dict[str, Any], filled: dict[str, Any]) -> None:
+    resources = ResourcesConfig.model_validate(given).filled()
+    assert resources.model_dump(exclude_none=True) == filled
+    ResourcesConfig.model_validate(filled)  # a limit below its request would be refused here

@@ -1,0 +1,464 @@
+"""What a stack file may not say, and the line that says so: where, what, what is allowed, and how to repair it."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .test_accepted import SMALLEST
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+Mistakes = Callable[..., list[str]]
+
+MODEL_KEYS = (
+    "source, image, replicas, resources, env, secrets, ports, service, startupTimeoutSeconds, requestTimeoutSeconds"
+)
+MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)"
+CPU = "cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2"
+BY_DIGEST = "repository@sha256:<64 hex digits>; a tag alone can change under a running service"
+EXAMPLE_IMAGE = f"registry.example.com/team/models/digits@{DIGEST}"
+FOLDER = 'a path below the project\'s folder with "/" between its parts'
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The smallest configuration with the value at a dotted path replaced, or taken out if it is `...`."""
+    config = copy.deepcopy(SMALLEST)
+    *parents, last = path.split(".")
+    section = config
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    if value is ...:
+        del section[last]
+    else:
+        section[last] = value
+    return config
+
+
+# Where (below `model-serving:`), what is written there, and the whole line that answers it.
+CASES: dict[str, tuple[str, Any, str]] = {
+    "a section that does not exist": (
+        "namespaces", "typo",
+        'model-serving:namespaces: unknown key, did you mean "namespace"? '
+        "allowed: cluster, namespace, models, registry, image "
+        "-> pulumi config rm model-serving:namespaces --stack dev",
+    ),
+    "a section like nothing": (
+        "xyz", {"a": 1},
+        "model-serving:xyz: unknown key; allowed: cluster, namespace, models, registry, image "
+        "-> pulumi config rm model-serving:xyz --stack dev",
+    ),
+    "a misspelt key": (
+        "models.digits.replica", 2,
+        f'model-serving:models.digits.replica: unknown key, did you mean "replicas"? allowed: {MODEL_KEYS} '
+        "-> pulumi config rm --path 'model-serving:models.digits.replica' --stack dev",
+    ),
+    "snake_case": (
+        "models.digits.startup_timeout_seconds", 5,
+        "model-serving:models.digits.startup_timeout_seconds: unknown key, "
+        f'did you mean "startupTimeoutSeconds"? allowed: {MODEL_KEYS} '
+        "-> pulumi config rm --path 'model-serving:models.digits.startup_timeout_seconds' --stack dev",
+    ),
+    "a shortened key": (
+        "registry.repo", "x",
+        'model-serving:registry.repo: unknown key, did you mean "repository"? allowed: repository, pullSecret '
+        "-> pulumi config rm --path 'model-serving:registry.repo' --stack dev",
+    ),
+    "a resource that is not counted": (
+        "models.digits.resources.limits.disk", "1Gi",
+        "model-serving:models.digits.resources.limits.disk: unknown key; allowed: cpu, memory "
+        "-> pulumi config rm --path 'model-serving:models.digits.resources.limits.disk' --stack dev",
+    ),
+    "no cluster": (
+        "cluster", ...,
+        'model-serving:cluster: is required and missing; allowed: "local" (the current context of your kubeconfig) '
+        "or the name of a kubeconfig context -> pulumi config set model-serving:cluster local --stack dev",
+    ),
+    "no namespace": (
+        "namespace", ...,
+        "model-serving:namespace: is required and missing; allowed: 1 to 63 lower-case letters, digits and \"-\", "
+        "with a letter or digit at both ends -> pulumi config set model-serving:namespace models --stack dev",
+    ),
+    "no models": (
+        "models", ...,
+        "model-serving:models: is required and missing; allowed: a map of models by name "
+        "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
+    ),
+    "an empty map of models": (
+        "models", {},
+        "model-serving:models: is empty; allowed: a map of models by name "
+        "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
+    ),
+    "models as a list": (
+        "models", ["digits"],
+        "model-serving:models: a list is not a section; keys allowed in it: names that you choose "
+        "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
+    ),
+    "models as text": (
+        "models", "digits",
+        'model-serving:models: "digits" is not a section; keys allowed in it: names that you choose '
+        "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
+    ),
+    "a registry to push to is missing": (
+        "registry", ...,
+        "model-serving:registry.repository: is required and missing; the registry to push digits to, built from source "
+        "-> pulumi config set --path 'model-serving:registry.repository' registry.example.com/team/models --stack dev",
+    ),
+    "a registry without a repository": (
+        "registry", {},
+        "model-serving:registry.repository: is required and missing; allowed: registry and path in lower case, "
+        "without scheme, tag or digest "
+        "-> pulumi config set --path 'model-serving:registry.repository' registry.example.com/team/models --stack dev",
+    ),
+    "a registry with a scheme": (
+        "registry.repository", "https://registry.example.com/models",
+        'model-serving:registry.repository: "https://registry.example.com/models" is not an image repository; '
+        "allowed: registry and path in lower case, without scheme, tag or digest "
+        "-> pulumi config set --path 'model-serving:registry.repository' registry.example.com/team/models --stack dev",
+    ),
+    "a namespace in upper case": (
+        "namespace", "Models",
+        'model-serving:namespace: "Models" is not a Kubernetes namespace; allowed: 1 to 63 lower-case letters, digits '
+        'and "-", with a letter or digit at both ends '
+        "-> pulumi config set model-serving:namespace models --stack dev",
+    ),
+    "a cluster with a space": (
+        "cluster", "my cluster",
+        'model-serving:cluster: "my cluster" is not a cluster name; allowed: "local" (the current context of your '
+        "kubeconfig) or the name of a kubeconfig context -> pulumi config set model-serving:cluster local --stack dev",
+    ),
+    "a cluster that is a section": (
+        "cluster", {"name": "local"},
+        'model-serving:cluster: a section is not a cluster name; allowed: "local" (the current context of your '
+        "kubeconfig) or the name of a kubeconfig context -> pulumi config set model-serving:cluster local --stack dev",
+    ),
+    "a platform that is not built": (
+        "image", {"platforms": ["linux/x86"]},
+        'model-serving:image.platforms[0]: "linux/x86" is not one of the choices; allowed: linux/amd64, linux/arm64 '
+        "-> pulumi config set --path 'model-serving:image.platforms[0]' linux/amd64 --stack dev",
+    ),
+    "platforms that are no list": (
+        "image", {"platforms": "linux/amd64"},
+        'model-serving:image.platforms: "linux/amd64" is not a list; allowed: a list, each one of linux/amd64, '
+        "linux/arm64 "
+        "-> pulumi config set --path 'model-serving:image.platforms[0]' linux/amd64 --stack dev",
+    ),
+    "a pull secret that is no name": (
+        "registry.pullSecret", "my_secret",
+        'model-serving:registry.pullSecret: "my_secret" is not a Kubernetes object name; allowed: 1 to 253 lower-case '
+        'letters, digits, "-" and ".", with a letter or digit at both ends '
+        "-> pulumi config set --path 'model-serving:registry.pullSecret' registry-login --stack dev",
+    ),
+    "neither source nor image": (
+        "models.digits", {"replicas": 2},
+        "model-serving:models.digits: neither source (build it here) nor image (deploy repository@sha256:...) is "
+        "given; a model has exactly one "
+        "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
+    ),
+    "both source and image": (
+        "models.digits.image", EXAMPLE_IMAGE,
+        "model-serving:models.digits.image: both source and image are given; a model has exactly one "
+        "-> pulumi config rm --path 'model-serving:models.digits.image' --stack dev",
+    ),
+    "a model without anything": (
+        "models.digits", None,
+        f"model-serving:models.digits: null is not a section; keys allowed in it: {MODEL_KEYS} "
+        "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
+    ),
+    "an image by tag": (
+        "models.digits", {"image": "registry.example.com/models/digits:latest"},
+        'model-serving:models.digits.image: "registry.example.com/models/digits:latest" is not an image by digest; '
+        f"allowed: {BY_DIGEST} "
+        f"-> pulumi config set --path 'model-serving:models.digits.image' {EXAMPLE_IMAGE} --stack dev",
+    ),
+    "an image with a short digest": (
+        "models.digits", {"image": "r.example.com/m@sha256:0123"},
+        'model-serving:models.digits.image: "r.example.com/m@sha256:0123" is not an image by digest; '
+        f"allowed: {BY_DIGEST} "
+        f"-> pulumi config set --path 'model-serving:models.digits.image' {EXAMPLE_IMAGE} --stack dev",
+    ),
+    "a framework that is not built here": (
+        "models.digits.source.framework", "kears",
+        'model-serving:models.digits.source.framework: "kears" is not one of the choices; allowed: keras '
+        "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
+    ),
+    "a source without a path": (
+        "models.digits.source.path", ...,
+        f"model-serving:models.digits.source.path: is required and missing; allowed: {FOLDER} "
+        "-> pulumi config set --path 'model-serving:models.digits.source.path' model/digits --stack dev",
+    ),
+    "a path of one machine": (
+        "models.digits.source.path", "/home/ann/digits",
+        'model-serving:models.digits.source.path: "/home/ann/digits" is not a folder of this project; '
+        f"allowed: {FOLDER} "
+        "-> pulumi config set --path 'model-serving:models.digits.source.path' model/digits --stack dev",
+    ),
+    "a path out of the project": (
+        "models.digits.source.path", "model/../../digits",
+        'model-serving:models.digits.source.path: "model/../../digits" is not a folder of this project; '
+        f"allowed: {FOLDER} "
+        "-> pulumi config set --path 'model-serving:models.digits.source.path' model/digits --stack dev",
+    ),
+    "a folder that does not exist": (
+        "models.digits.source.path", "model/none",
+        "model-serving:models.digits.source.path: folder model/none does not exist; it must hold the model's training "
+        "code with train.py in it "
+        "-> pulumi config set --path 'model-serving:models.digits.source.path' model/digits --stack dev",
+    ),
+    "a folder without training code": (
+        "models.digits.source.path", "model/empty",
+        "model-serving:models.digits.source.path: folder model/empty has no train.py; it must hold the model's "
+        "training code with train.py in it "
+        "-> pulumi config set --path 'model-serving:models.digits.source.path' model/digits --stack dev",
+    ),
+    "replicas as text": (
+        "models.digits.replicas", "3",
+        'model-serving:models.digits.replicas: "3" is not a number of replicas; allowed: a whole number from 1 to 1000 '
+        "-> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
+    ),
+    "no replicas": (
+        "models.digits.replicas", 0,
+        "model-serving:models.digits.replicas: 0 is not a number of replicas; allowed: a whole number from 1 to 1000 "
+        "-> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
+    ),
+    "half a replica": (
+        "models.digits.replicas", 1.5,
+        "model-serving:models.digits.replicas: 1.5 is not a number of replicas; allowed: a whole number from 1 to 1000 "
+        "-> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
+    ),
+    "replicas as a truth": (
+        "models.digits.replicas", True,
+        "model-serving:models.digits.replicas: true is not a number of replicas; allowed: a whole number from 1 to "
+        "1000 -> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
+    ),
+    "memory in GB": (
+        "models.digits.resources.limits.memory", "1GB",
+        f'model-serving:models.digits.resources.limits.memory: "1GB" is not a quantity; allowed: {MEMORY} '
+        "-> pulumi config set --path 'model-serving:models.digits.resources.limits.memory' 512Mi --stack dev",
+    ),
+    "memory in thousandths of a byte": (
+        "models.digits.resources.requests.memory", "512m",
+        f'model-serving:models.digits.resources.requests.memory: "512m" is not a quantity; allowed: {MEMORY} '
+        "-> pulumi config set --path 'model-serving:models.digits.resources.requests.memory' 512Mi --stack dev",
+    ),
+    "memory without a unit": (
+        "models.digits.resources.requests.memory", 512,
+        f"model-serving:models.digits.resources.requests.memory: 512 is not a quantity; allowed: {MEMORY} "
+        "-> pulumi config set --path 'model-serving:models.digits.resources.requests.memory' 512Mi --stack dev",
+    ),
+    "no memory": (
+        "models.digits.resources.requests.memory", "0Mi",
+        f'model-serving:models.digits.resources.requests.memory: "0Mi" is not a quantity; allowed: {MEMORY} '
+        "-> pulumi config set --path 'model-serving:models.digits.resources.requests.memory' 512Mi --stack dev",
+    ),
+    "cores with a unit of bytes": (
+        "models.digits.resources.requests.cpu", "2Gi",
+        f'model-serving:models.digits.resources.requests.cpu: "2Gi" is not a CPU quantity; allowed: {CPU} '
+        "-> pulumi config set --path 'model-serving:models.digits.resources.requests.cpu' 250m --stack dev",
+    ),
+    "less than no core": (
+        "models.digits.resources.requests.cpu", -1,
+        f"model-serving:models.digits.resources.requests.cpu: -1 is not a CPU quantity; allowed: {CPU} "
+        "-> pulumi config set --path 'model-serving:models.digits.resources.requests.cpu' 250m --stack dev",
+    ),
+    "a request above its limit": (
+        "models.digits.resources", {"requests": {"memory": "1Gi"}, "limits": {"memory": "1000Mi"}},
+        "model-serving:models.digits.resources: requests.memory (1Gi) is above limits.memory (1000Mi) "
+        "-> lower the request or raise the limit",
+    ),
+    "resources as text": (
+        "models.digits.resources", "small",
+        'model-serving:models.digits.resources: "small" is not a section; keys allowed in it: requests, limits '
+        "-> pulumi config set --path 'model-serving:models.digits.resources.requests.cpu' 250m --stack dev",
+    ),
+    "a variable whose name is none": (
+        "models.digits.env", {"LOG-LEVEL": "info"},
+        'model-serving:models.digits.env.LOG-LEVEL: "LOG-LEVEL" is not possible as a name here; allowed: letters, '
+        'digits and "_", not starting with a digit '
+        "-> rename it, or pulumi config rm --path 'model-serving:models.digits.env.LOG-LEVEL' --stack dev",
+    ),
+    "a variable that YAML has rounded": (
+        "models.digits.env", {"RATE": 1.1},
+        "model-serving:models.digits.env.RATE: the value is not possible here; allowed: text, a whole number, true or "
+        "false; put other numbers in quotes "
+        "-> pulumi config set --path 'model-serving:models.digits.env.RATE' info --stack dev",
+    ),
+    "a variable of the program": (
+        "models.digits.env", {"PORT": "9000", "MODEL_NAME": "x"},
+        "model-serving:models.digits.env: MODEL_NAME, PORT cannot be set here: the program sets it "
+        "-> pulumi config rm --path 'model-serving:models.digits.env.MODEL_NAME' --stack dev",
+    ),
+    "secrets that are no list": (
+        "models.digits.secrets", "apiToken",
+        "model-serving:models.digits.secrets: the value is not a list; allowed: a list, each a secret key "
+        "-> pulumi config set --path 'model-serving:models.digits.secrets[0]' apiToken --stack dev",
+    ),
+    "a secret without a value": (
+        "models.digits.secrets", ["apiToken"],
+        "model-serving:models.digits.secrets[0]: the secret apiToken has no value "
+        "-> pulumi config set --secret model-serving:apiToken --stack dev",
+    ),
+    "a secret that is no key": (
+        "models.digits.secrets", ["api token"],
+        "model-serving:models.digits.secrets[0]: the value is not a secret key; allowed: 1 to 63 letters, digits, "
+        '"-", "_" and ".", starting with a letter '
+        "-> pulumi config set --path 'model-serving:models.digits.secrets[0]' apiToken --stack dev",
+    ),
+    "a secret with a section's name": (
+        "models.digits.secrets", ["registry"],
+        "model-serving:models.digits.secrets[0]: registry is the name of a section; a secret needs another one "
+        "-> rename it",
+    ),
+    "a privileged port": (
+        "models.digits.ports", {"http": 80},
+        "model-serving:models.digits.ports.http: 80 is not a port; allowed: a whole number from 1024 to 65535 "
+        "-> pulumi config set --path 'model-serving:models.digits.ports.http' 8080 --stack dev",
+    ),
+    "a port that the server has not": (
+        "models.digits.ports", {"grpc": 9000},
+        "model-serving:models.digits.ports.grpc: unknown key; allowed: http "
+        "-> pulumi config rm --path 'model-serving:models.digits.ports.grpc' --stack dev",
+    ),
+    "a service type in lower case": (
+        "models.digits.service.type", "nodePort",
+        'model-serving:models.digits.service.type: "nodePort" is not one of the choices; '
+        "allowed: ClusterIP, NodePort, LoadBalancer "
+        "-> pulumi config set --path 'model-serving:models.digits.service.type' ClusterIP --stack dev",
+    ),
+    "a time with a unit": (
+        "models.digits.startupTimeoutSeconds", "2m",
+        'model-serving:models.digits.startupTimeoutSeconds: "2m" is not a number of seconds; allowed: a whole number '
+        "of seconds from 1 to 3600 in which a new pod must be ready, its image pulled "
+        "-> pulumi config set --path 'model-serving:models.digits.startupTimeoutSeconds' 120 --stack dev",
+    ),
+    "no time": (
+        "models.digits.requestTimeoutSeconds", 0,
+        "model-serving:models.digits.requestTimeoutSeconds: 0 is not a number of seconds; allowed: a whole number "
+        "of seconds from 1 to 3600: the longest request, which a leaving pod finishes "
+        "-> pulumi config set --path 'model-serving:models.digits.requestTimeoutSeconds' 30 --stack dev",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "line"), CASES.values(), ids=CASES.keys())
+def test_one_mistake_is_told_in_one_line(mistakes: Mistakes, path: str, value: Any, line: str) -> None:
+    assert mistakes(changed(path, value)) == [line]
+
+
+@pytest.mark.parametrize("name", ["Digits", "2digits", "digits-", "digits_2", "d" * 41, ""])
+def test_a_model_needs_the_name_of_a_service(mistakes: Mistakes, name: str) -> None:
+    [line] = mistakes(SMALLEST | {"models": {name: SMALLEST["models"]["digits"]}})
+    assert f'"{name}" is not possible as a name here; allowed: 1 to 40 lower-case letters' in line
+
+
+def test_all_mistakes_are_told_at_once(mistakes: Mistakes) -> None:
+    config = {
+        "namespaces": "typo",
+        "cluster": "local",
+        "models": {
+            "Digits": {"source": {"framework": "keras", "path": "model/none"}, "replicas": "2", "secrets": ["apiToken"]},
+            "iris": {"image": "iris:latest", "resources": {"limits": {"memory": "1GB"}}, "env": {"A": 1.5}},
+        },
+    }
+    told = [line.partition(": ")[0] for line in mistakes(config)]
+    assert told == [
+        "model-serving:models.Digits",
+        "model-serving:models.Digits.replicas",
+        "model-serving:models.Digits.secrets[0]",
+        "model-serving:models.Digits.source.path",
+        "model-serving:models.iris.env.A",
+        "model-serving:models.iris.image",
+        "model-serving:models.iris.resources.limits.memory",
+        "model-serving:namespace",
+        "model-serving:namespaces",
+        "model-serving:registry.repository",
+    ]
+
+
+def test_the_headline_counts_and_names_the_file(load: Callable[..., Any]) -> None:
+    with pytest.raises(Exception, match="3 mistakes") as caught:
+        load({}, stack="prod")
+    assert str(caught.value).startswith("3 mistakes in the configuration of stack prod (Pulumi.prod.yaml)")
+
+
+def test_commands_name_the_stack_that_they_repair(mistakes: Mistakes) -> None:
+    [line] = mistakes(changed("namespace", ...), stack="staging")
+    assert line.endswith("pulumi config set model-serving:namespace models --stack staging")
+
+
+class TestSecrets:
+    """Values of secrets are never shown, and never end up where they are stored in plain text."""
+
+    CANARY = "canary-1234"
+
+    def with_secret(self, key: str) -> dict[str, Any]:
+        return changed("models.digits.secrets", [key])
+
+    def test_in_plain_text(self, mistakes: Mistakes) -> None:
+        [line] = mistakes(self.with_secret("apiToken") | {"apiToken": self.CANARY})
+        assert line == (
+            "model-serving:models.digits.secrets[0]: the secret apiToken is stored in plain text "
+            "-> pulumi config set --secret model-serving:apiToken --stack dev"
+        )
+
+    def test_of_no_model(self, mistakes: Mistakes) -> None:
+        [line] = mistakes(SMALLEST, secrets={"apiToken": self.CANARY})
+        assert line == (
+            "model-serving:apiToken: is a secret that no model uses; list it under models.<name>.secrets, or remove it "
+            "-> pulumi config rm model-serving:apiToken --stack dev"
+        )
+
+    def test_inside_a_section(self, mistakes: Mistakes) -> None:
+        hidden = {"models": {"digits": {"env": {"TOKEN": self.CANARY}}}, "apiToken": self.CANARY}
+        plain = {key: value for key, value in SMALLEST.items() if key != "models"}
+        [line] = mistakes(plain, secrets=hidden)
+        assert line == (
+            "model-serving:models: holds an encrypted value; list the key of a secret under models.<name>.secrets "
+            "instead -> take it out of Pulumi.dev.yaml, and pulumi config set --secret 'model-serving:<key>' --stack dev"
+        )
+
+    @pytest.mark.parametrize("place", ["env", "secrets"])
+    @pytest.mark.parametrize("value", [CANARY, [CANARY, CANARY], {"A": {"B": CANARY}}, {"A": [CANARY]}])
+    def test_in_the_wrong_place_is_not_shown(self, mistakes: Mistakes, place: str, value: Any) -> None:
+        lines = mistakes(changed(f"models.digits.{place}", value))
+        shown = [line for line in lines if self.CANARY in line]
+        # The key of a secret is not secret: `pulumi config set --secret` needs it.
+        assert all(f"the secret {self.CANARY}" in line or "more than once" in line for line in shown)
+        if place == "env":
+            assert not shown
+
+    def test_of_another_project(self, mistakes: Mistakes) -> None:
+        lines = mistakes(
+            self.with_secret("apiToken"), secrets={"acme-vision:apiToken": self.CANARY}, project="acme-vision"
+        )
+        assert lines == [
+            "model-serving:apiToken: is set as acme-vision:apiToken; this program reads model-serving:apiToken "
+            "-> rename it in Pulumi.dev.yaml, or set it again with its namespace",
+            "model-serving:models.digits.secrets[0]: the secret apiToken has no value "
+            "-> pulumi config set --secret model-serving:apiToken --stack dev",
+        ]
+
+    def test_twice(self, mistakes: Mistakes) -> None:
+        [line] = mistakes(
+            changed("models.digits.secrets", ["apiToken", "apiToken"]), secrets={"apiToken": self.CANARY}
+        )
+        assert line == "model-serving:models.digits.secrets: apiToken is listed more than once -> list each once"
+
+
+def test_names_that_do_not_fit_a_label_are_refused_not_cut(mistakes: Mistakes) -> None:
+    name = "d" * 40
+    config = SMALLEST | {"models": {name: SMALLEST["models"]["digits"]}}
+    [line] = mistakes(config, stack="s" * 30)
+    assert line.startswith(f'model-serving:models.{name}: the label "{"s" * 30}-{name}" has 71 characters; allowed: 63')
+
+
+def test_a_broken_section_is_shown_as_such(mistakes: Mistakes) -> None:
+    [line] = mistakes(SMALLEST | {"models": '{"digits": '})
+    assert "is not a section" in line
+
+
+def test_a_folder_is_looked_for_below_the_project(mistakes: Mistakes, project: Path) -> None:
+    (project / "model/digits/train.py").unlink()
+    [line] = mistakes(SMALLEST)
+    assert "folder model/digits has no train.py" in line
