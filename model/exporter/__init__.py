@@ -1,0 +1,6 @@
+"""Turns a model's source folder into what the server loads: model.onnx and contract.json.
+
+    python -m exporter SOURCE OUT --framework keras
+
+Runs inside the image build's exporter stage, the only place where the framework is installed.
+"""

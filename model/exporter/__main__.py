@@ -1,0 +1,33 @@
+"""Command line of the exporter; the image build's only step with the framework in it."""
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+
+from .errors import ExportError
+from .pipeline import FRAMEWORKS, export
+
+
+def main() -> int:
+    """Returns the process's exit code: 0, or 1 with the reason on the last line of standard error."""
+    parser = argparse.ArgumentParser(prog="exporter", description=__doc__)
+    parser.add_argument("source", type=Path, help="the model's folder, with its train.py")
+    parser.add_argument("out", type=Path, help="folder for model.onnx and contract.json; emptied first")
+    parser.add_argument("--framework", choices=FRAMEWORKS, default=FRAMEWORKS[0])
+    arguments = parser.parse_args()
+    try:
+        export(arguments.source, arguments.out, arguments.framework, lambda text: print(text, flush=True))
+    except ExportError as error:
+        print(f"export failed: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        # The folder's own code failed: its author needs the place.
+        traceback.print_exc()
+        print(f"export failed: the model's code raised {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

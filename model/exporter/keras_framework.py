@@ -1,0 +1,87 @@
+"""Keras on TensorFlow: checks what train() returned, asks it for answers, exports it."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ExportError
+from .folder import Arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+TRAINING_THREADS = 4
+"""A folder whose training wants more sets them with tf.config.threading at the top of its train.py."""
+
+
+def prepare() -> None:
+    """Sets TensorFlow up to give the same weights from the same code. Call before anything imports it."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    # oneDNN picks its kernels, and so the order of its sums, by the processor it finds.
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    # Sums are split by the number of threads: a fixed one gives the same weights with any number of cores.
+    tf.config.threading.set_intra_op_parallelism_threads(TRAINING_THREADS)
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that made the model."""
+    import keras
+    import tensorflow as tf
+    import tf2onnx
+
+    return {"keras": keras.__version__, "tensorflow": tf.__version__, "tf2onnx": tf2onnx.__version__}
+
+
+def wrap(trained: object) -> "KerasModel":
+    """Checks what train() returned. Raises: ExportError: it is not a Keras model with known inputs."""
+    return KerasModel(trained)
+
+
+class KerasModel:
+    """A trained model, seen through names and arrays only."""
+
+    def __init__(self, trained: object) -> None:
+        """Raises: ExportError: `trained` is not a keras.Model with known inputs."""
+        import keras
+
+        if not isinstance(trained, keras.Model):
+            raise ExportError(f"train.py: train() returned {type(trained).__name__}; it must return a keras.Model")
+        if not trained.built or not trained.inputs:
+            raise ExportError(
+                "train.py: the model's inputs are not known. Build it from keras.Input, or call it once in train()"
+            )
+        self._model: Any = trained
+        self.input_names: Sequence[str] = [tensor.name for tensor in trained.inputs]
+        self.output_names: Sequence[str] = list(trained.output_names)
+
+    def predict(self, inputs: Arrays) -> Arrays:
+        """Keras' own answers by output name: the reference for everything that is served."""
+        single = len(self.input_names) == 1
+        answer = self._model.predict(inputs[self.input_names[0]] if single else inputs, verbose=0)
+        if isinstance(answer, dict):
+            return {name: np.asarray(values) for name, values in answer.items()}
+        values = answer if isinstance(answer, list | tuple) else [answer]
+        return {name: np.asarray(value) for name, value in zip(self.output_names, values, strict=True)}
+
+    def export(self, path: Path) -> None:
+        """Writes the model as ONNX with an open batch size.
+
+        Raises: ExportError: Keras or tf2onnx cannot express the model in ONNX.
+        """
+        try:
+            self._model.export(str(path), format="onnx", verbose=False)
+        except Exception as error:  # whatever stops the converter: the message is for the model's author
+            raise ExportError(
+                f"Keras cannot export the model to ONNX: {type(error).__name__}: {error}. "
+                "Use layers that have an ONNX form; a layer in Python code has none"
+            ) from error
+        if not path.is_file():
+            raise ExportError("Keras' ONNX export wrote no file")

@@ -1,0 +1,116 @@
+"""The exported ONNX file: a canonical form, its signature, and its answers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+
+from .contract import datatype
+from .errors import ExportError
+from .folder import Arrays
+
+BATCH = "batch"
+
+
+def canonicalise(path: Path, output_names: Sequence[str]) -> None:
+    """Rewrites the file so that the same model gives the same bytes, with the source's output names.
+
+    tf2onnx numbers the values in between, and those it drops as doubles, in an order that changes from run to run.
+
+    Raises: ExportError: the file is not a valid model, has other outputs than the source, or a fixed batch size.
+    """
+    model = onnx.load(path)
+    graph = model.graph
+    if len(graph.output) != len(output_names):
+        raise ExportError(f"the export has {len(graph.output)} outputs; the source model has {len(output_names)}")
+    for value in [*graph.input, *graph.output]:
+        dimensions = value.type.tensor_type.shape.dim
+        if not dimensions or dimensions[0].HasField("dim_value"):
+            raise ExportError(
+                f"{value.name}: the batch size is fixed in the export. Leave the model's first dimension open"
+            )
+        dimensions[0].dim_param = BATCH
+
+    renamed = {value.name: name for value, name in zip(graph.output, output_names, strict=True)}
+    kept = {value.name for value in graph.input}
+    _rename_values(graph, renamed, kept)
+    # What was inferred about values in between is not needed to run the model, and carries their old names.
+    del graph.value_info[:]
+    graph.name = "model"
+    graph.doc_string = ""
+    model.doc_string = ""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise ExportError(f"the exported ONNX is not valid: {error}") from error
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _rename_values(graph: onnx.GraphProto, renamed: dict[str, str], kept: set[str]) -> None:
+    """Names nodes and values by their place in the graph, which tf2onnx sorts topologically."""
+    if any(attribute.type in _SUBGRAPHS for node in graph.node for attribute in node.attribute):
+        # Loops and branches reach for outer values by name. Such a model keeps its names, and still works.
+        for node in graph.node:
+            for values in (node.input, node.output):
+                values[:] = [renamed.get(value, value) for value in values]
+    else:
+        names = dict(renamed)
+        for index, node in enumerate(graph.node):
+            node.name = f"{node.op_type}_{index}"
+            node.doc_string = ""
+            for values in (node.input, node.output):
+                # An empty name stands for an optional value that is left out.
+                for value in filter(None, values):
+                    if value not in kept:
+                        names.setdefault(value, f"value_{len(names)}")
+                values[:] = [names.get(value, value) for value in values]
+        renamed = names
+    initializers = [tensor for tensor in graph.initializer if tensor.name in renamed or tensor.name in kept]
+    for tensor in initializers:
+        tensor.name = renamed.get(tensor.name, tensor.name)
+    initializers.sort(key=lambda tensor: tensor.name)
+    copies = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in initializers]
+    del graph.initializer[:]
+    graph.initializer.extend(copies)
+    for value in graph.output:
+        value.name = renamed[value.name]
+
+
+_SUBGRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+
+
+class OnnxModel:
+    """The exported file in the runtime that will serve it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises: ExportError: ONNX Runtime cannot load the file."""
+        try:
+            self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base of their own
+            raise ExportError(f"ONNX Runtime cannot load the exported model: {error}") from error
+        self._graph = onnx.load(path, load_external_data=False).graph
+
+    def signature(self) -> dict[str, Any]:
+        """Inputs and outputs as the contract states them; -1 is a dimension that the client chooses."""
+        return {"inputs": _tensors(self._graph.input), "outputs": _tensors(self._graph.output)}
+
+    def predict(self, inputs: Arrays) -> Arrays:
+        """Answers by output name."""
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, inputs), strict=True))
+
+
+def _tensors(values: Sequence[onnx.ValueInfoProto]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": value.name,
+            "datatype": datatype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)),
+            "shape": [
+                dimension.dim_value if dimension.HasField("dim_value") else -1
+                for dimension in value.type.tensor_type.shape.dim
+            ],
+        }
+        for value in values
+    ]

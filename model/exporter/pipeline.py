@@ -1,0 +1,104 @@
+"""Train, export, prove: the steps of a build, each of which may refuse the model."""
+
+import importlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import onnxruntime
+
+from . import contract, parity
+from .errors import ExportError
+from .folder import Arrays, HeldOut, load_folder
+from .onnx_file import OnnxModel, canonicalise
+
+MODEL_FILE = "model.onnx"
+FRAMEWORKS = ("keras",)
+
+SINGLE_GOLDENS = BATCH_GOLDEN = 8
+"""Golden requests: eight of one example each, then one with a batch of eight, which proves the open batch size."""
+
+
+class TrainedModel(Protocol):
+    """What a framework module must offer of the model that a folder's train() returned."""
+
+    input_names: Sequence[str]
+    output_names: Sequence[str]
+
+    def predict(self, inputs: Arrays) -> Arrays: ...
+    def export(self, path: Path) -> None: ...
+
+
+class Framework(Protocol):
+    """A module of this package named after its framework, such as keras_framework."""
+
+    def prepare(self) -> None: ...
+    def wrap(self, trained: object) -> TrainedModel: ...
+    def versions(self) -> dict[str, str]: ...
+
+
+def export(source: Path, out: Path, framework: str, report: Callable[[str], None]) -> None:
+    """Trains the folder's model and writes model.onnx and contract.json into `out`, which it empties first.
+
+    Raises: ExportError: the folder, the model or its export is not good enough to serve; nothing is left in `out`.
+    """
+    started = time.monotonic()
+
+    def step(text: str) -> None:
+        report(f"[{time.monotonic() - started:5.1f} s] {text}")
+
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    try:
+        step(f"loading {framework}")
+        adapter = load_framework(framework)
+        adapter.prepare()
+        folder = load_folder(source)
+        step("training")
+        model = adapter.wrap(folder.train())
+        held_out = folder.load_held_out(model.input_names)
+        expected = model.predict(held_out.inputs)
+        measured = parity.accuracy(expected[model.output_names[0]], held_out.labels)
+        step(f"held-out accuracy {measured:.4f} on {len(held_out.labels)} examples")
+        parity.check_accuracy(measured, folder.minimum_accuracy)
+
+        step("exporting to ONNX")
+        path = out / MODEL_FILE
+        model.export(path)
+        canonicalise(path, model.output_names)
+        exported = OnnxModel(path)
+        difference = parity.max_abs_difference(expected, exported.predict(held_out.inputs))
+        step(f"largest difference from {framework} {difference:.2e}, allowed {parity.MAX_ABS_DIFFERENCE:g}")
+        parity.check_parity(difference)
+
+        contract.write_contract(
+            out,
+            signature=exported.signature(),
+            goldens=_goldens(held_out, model),
+            metrics={"held_out_accuracy": measured, "parity_max_abs_diff": difference},
+            framework={"name": framework, "versions": {**adapter.versions(), "onnxruntime": onnxruntime.__version__}},
+        )
+        step(f"wrote {MODEL_FILE} (SHA-256 {contract.sha256(path)}) and {contract.CONTRACT_FILE}")
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def load_framework(name: str) -> Framework:
+    """Imports the framework's module, and nothing of the framework yet.
+
+    Raises: ExportError: there is none of that name.
+    """
+    if name not in FRAMEWORKS:
+        raise ExportError(f"framework {name!r} is not known; known: {', '.join(FRAMEWORKS)}")
+    return cast(Framework, importlib.import_module(f".{name}_framework", __package__))
+
+
+def _goldens(held_out: HeldOut, model: TrainedModel) -> list[dict[str, Any]]:
+    """Golden requests from the held-out data, answered by the source model in requests of the same form."""
+    edges = [(row, row + 1) for row in range(SINGLE_GOLDENS)]
+    edges.append((SINGLE_GOLDENS, SINGLE_GOLDENS + BATCH_GOLDEN))
+    requests = [held_out.rows(first, last) for first, last in edges if first < len(held_out.labels)]
+    return [contract.golden(inputs, model.predict(inputs)) for inputs in requests]
