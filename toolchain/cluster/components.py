@@ -106,6 +106,7 @@ def components(layout: Layout, tools: Path, ports: Ports) -> dict[str, Component
                 kubelet_client_key=pki / "apiserver-kubelet-client.key",
                 kubelet_preferred_address_types="InternalIP,Hostname",
                 service_cluster_ip_range=SERVICE_CIDR,
+                endpoint_reconciler_type="none",  # bootstrap.py says where it is
                 service_account_issuer="https://kubernetes.default.svc.cluster.local",
                 service_account_key_file=pki / "sa.pub",
                 service_account_signing_key_file=pki / "sa.key",

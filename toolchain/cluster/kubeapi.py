@@ -13,21 +13,6 @@ from lightkube.resources.core_v1 import Node, ServiceAccount
 
 from toolchain.cluster.layout import NODE_NAME
 
-# Logs, exec and port-forward: the API server's own client of the kubelet may use all of the kubelet's API.
-KUBELET_ACCESS: dict[str, Any] = {
-    "apiVersion": "rbac.authorization.k8s.io/v1",
-    "kind": "ClusterRoleBinding",
-    "metadata": {"name": "model-serving:kube-apiserver-kubelet-client"},
-    "roleRef": {
-        "apiGroup": "rbac.authorization.k8s.io",
-        "kind": "ClusterRole",
-        "name": "system:kubelet-api-admin",
-    },
-    "subjects": [
-        {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "kube-apiserver-kubelet-client"},
-    ],
-}
-
 
 def connect(kubeconfig: Path) -> lightkube.Client:
     """A client with the rights of ``kubeconfig``; a proxy named in the environment is not for it."""

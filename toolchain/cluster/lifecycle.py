@@ -9,6 +9,7 @@ from typing import Literal
 
 from toolchain.cluster import (
     binaries,
+    bootstrap,
     certificates,
     cgroups,
     configuration,
@@ -98,7 +99,8 @@ def status(data: Path) -> ClusterStatus:
     if not any(pids.values()):
         return ClusterStatus(state="stopped", kubeconfig=None, processes=pids)
     problems = [f"{name} is dead, see {layout.log(name)}" for name, pid in pids.items() if pid is None]
-    if not problems and not health.dns_answers(timeout=2.0):
+    # A pod that was ready is not for a moment when the kubelet comes back.
+    if not problems and not processes.wait_until(health.dns_answers, 2.0):
         problems.append("the cluster's DNS does not answer")
     return ClusterStatus(
         state="degraded" if problems else "running",
@@ -124,6 +126,7 @@ class _Start:
         self.tools = tools
         self.registry = registry
         self.progress = progress
+        self.cancelled = False
 
     def run(self) -> None:
         layout = self.layout
@@ -140,11 +143,16 @@ class _Start:
         network.set_up(layout)
         cgroups.create()
         self.components = components(layout, self.tools, chosen)
+        self.apiserver_port = chosen.apiserver
         with ThreadPoolExecutor(max_workers=2) as pool:
             runtime = pool.submit(self._runtime, image, programs)
             control_plane = pool.submit(self._up, "etcd", "kube-apiserver")
-            for step in (runtime, control_plane):
-                step.result()
+            try:
+                for step in (runtime, control_plane):
+                    step.result()
+            except BaseException:
+                self.cancelled = True  # or leaving this block would wait for the other one
+                raise
         self._up("kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy", together=True)
         self._workloads(image)
 
@@ -196,6 +204,8 @@ class _Start:
         )
 
     def _healthy(self, component: Component) -> bool:
+        if self.cancelled:
+            raise ClusterError(f"{component.name}: no longer waited for")
         if not processes.load(self.layout.processes)[component.name].alive:
             raise self._failed(component, "ended by itself")
         return health.healthy(component.health)
@@ -216,7 +226,7 @@ class _Start:
         layout = self.layout
         client = kubeapi.connect(layout.kubeconfig)
         resolv_conf = (layout.config / "resolv.conf").read_text()
-        wanted = [kubeapi.KUBELET_ACCESS, *coredns.objects(image, resolv_conf)]
+        wanted = [*bootstrap.objects(self.apiserver_port), *coredns.objects(image, resolv_conf)]
 
         def applied() -> bool:
             try:
