@@ -14,7 +14,7 @@ _ENTER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from toolchain.cli im
 
 def main() -> None:
     """Enter the toolchain's virtual environment and run the command line there."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs an older Python is told here
         version = ".".join(map(str, sys.version_info[:3]))
         sys.exit(f"error: Python 3.11 or newer is needed, and {sys.executable} is {version}")
 

@@ -35,7 +35,7 @@ def environment(stack: Stack) -> dict[str, str]:
     data = paths.data()
     variables = {
         "PATH": os.pathsep.join([str(bin_folder()), os.environ.get("PATH", "")]),
-        "PULUMI_HOME": str(data / "pulumi"),
+        "PULUMI_HOME": str(paths.pulumi_home()),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "BUILDX_CONFIG": str(builder.configuration_folder(data)),
@@ -56,7 +56,7 @@ def prepare(stack: Stack, progress: Progress) -> None:
     """
     if stack.local:
         data = paths.data()
-        for folder in (data / "state", data / "pulumi"):
+        for folder in (data / "state", paths.pulumi_home()):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _ensure_passphrase(data / "passphrase")
     elif shutil.which("pulumi", path=search_path()) is None:
@@ -73,8 +73,10 @@ def _ensure_passphrase(file: Path) -> None:
     if file.exists():
         return
     # Created with its final rights and never overwritten: what it encrypted could not be read again.
-    with contextlib.suppress(FileExistsError), open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as f:
-        f.write(secrets.token_urlsafe(32))
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as secret:
+            secret.write(secrets.token_urlsafe(32))
 
 
 def _ensure_virtualenv(stack: Stack, progress: Progress) -> None:
@@ -166,7 +168,7 @@ def exports(variables: Mapping[str, str]) -> str:
 
 def _quote(name: str, value: str) -> str:
     if name == "PATH":
-        return f"{shlex.quote(value.partition(os.pathsep)[0])}:\"$PATH\""
+        return f'{shlex.quote(value.partition(os.pathsep)[0])}:"$PATH"'
     return shlex.quote(value)
 
 

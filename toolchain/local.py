@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from toolchain.errors import ToolchainError
-from toolchain.parts import catalog, install as installing
+from toolchain.parts import catalog
+from toolchain.parts import install as installing
 from toolchain.parts.build import is_root
 from toolchain.parts.model import Part
 from toolchain.progress import Progress

@@ -4,7 +4,7 @@ from rich.table import Table
 
 from toolchain import engine, local, services, stack_config
 from toolchain.errors import ToolchainError
-from toolchain.kube import Kube
+from toolchain.kube import Kube, Pod
 from toolchain.predict import predict
 from toolchain.progress import Progress, err, out
 from toolchain.stack import Stack
@@ -82,7 +82,7 @@ def explain(stack: Stack) -> None:
     _print_troubles(pods, only_unready=True)
 
 
-def _print_troubles(pods: list, *, only_unready: bool) -> None:
+def _print_troubles(pods: list[Pod], *, only_unready: bool) -> None:
     for pod in pods:
         if pod.troubles and not (only_unready and pod.ready):
             err.print(f"pod {pod.name} ({pod.model}):", style="bold", markup=False)

@@ -19,6 +19,11 @@ def data() -> Path:
     return _base("XDG_DATA_HOME", ".local/share", "Library/Application Support") / NAME
 
 
+def pulumi_home() -> Path:
+    """PULUMI_HOME of what runs for local stacks, so that ~/.pulumi is left alone."""
+    return data() / "pulumi"
+
+
 def _base(variable: str, linux: str, macos: str) -> Path:
     value = os.environ.get(variable, "")
     # The XDG specification: a relative path is invalid and must be ignored.

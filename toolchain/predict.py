@@ -21,9 +21,13 @@ def predict(stack: Stack, model: str | None) -> bool:
     deployed = engine.outputs(stack)
     models: dict[str, Any] = deployed.get("models", {})
     if not models:
-        raise ToolchainError(f"predict with stack {stack.name}", "nothing is deployed", f"Run: make up STACK={stack.name}")
+        raise ToolchainError(
+            f"predict with stack {stack.name}", "nothing is deployed", f"Run: make up STACK={stack.name}"
+        )
     if model is not None and model not in models:
-        raise ToolchainError(f"predict with {model}", f"stack {stack.name} has: {', '.join(models)}", "Give MODEL=<name>.")
+        raise ToolchainError(
+            f"predict with {model}", f"stack {stack.name} has: {', '.join(models)}", "Give MODEL=<name>."
+        )
     kube = Kube(stack)
     right = True
     for name, entry in models.items():

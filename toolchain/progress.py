@@ -1,5 +1,6 @@
 """Progress of long steps: a live display on a terminal, plain lines with a heartbeat elsewhere."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +14,11 @@ from rich.text import Text
 
 HEARTBEAT_SECONDS = 20.0
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# In a log or a pipe nothing is gained by wrapping at 80 columns.
+_LOG_WIDTH = 240
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+err = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else _LOG_WIDTH)
 
 
 @dataclass
@@ -60,13 +64,9 @@ class Progress:
     def _begin(self, step: Step) -> None:
         with self._lock:
             self._running.append(step)
-            if len(self._running) > 1:
-                start = False
-            else:
-                start = True
             if not self._console.is_terminal:
                 self._console.print(f"  … {step.title}" + (f": {step.note}" if step.note else ""), markup=False)
-            if start:
+            if len(self._running) == 1:
                 self._start_display()
 
     def _end(self, step: Step, mark: str) -> None:
@@ -114,12 +114,14 @@ class _Running:
 
     def __rich__(self) -> RenderableType:
         frame = self._spinner.render(time.monotonic())
-        lines: list[Text] = []
-        for step in self._progress.running():
-            note = f": {step.note}" if step.note else ""
-            lines.append(Text.assemble("  ", frame if isinstance(frame, Text) else "…", f" {step.title}{note} ",
-                                       (f"({duration(step.seconds)})", "dim"), no_wrap=True, overflow="ellipsis"))  # fmt: skip
-        return Group(*lines)
+        mark = frame if isinstance(frame, Text) else Text("…")
+        return Group(*(self._line(mark, step) for step in self._progress.running()))
+
+    @staticmethod
+    def _line(mark: Text, step: Step) -> Text:
+        elapsed = (f"({duration(step.seconds)})", "dim")
+        note = f": {step.note}" if step.note else ""
+        return Text.assemble("  ", mark, f" {step.title} ", elapsed, note, no_wrap=True, overflow="ellipsis")
 
 
 def duration(seconds: float) -> str:

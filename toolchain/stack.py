@@ -60,7 +60,9 @@ def load(name: str, folder: Path = paths.REPOSITORY) -> Stack:
     if not file.exists():
         known = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in folder.glob("Pulumi.*.yaml"))
         raise ToolchainError(
-            f"stack {name}", f"there is no {file.name}; known stacks: {', '.join(known) or 'none'}", "Give STACK=<name>."
+            f"stack {name}",
+            f"there is no {file.name}; known stacks: {', '.join(known) or 'none'}",
+            "Give STACK=<name>.",
         )
     config = _mapping(file).get("config") or {}
     runtime = project.get("runtime")

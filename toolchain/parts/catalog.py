@@ -99,6 +99,7 @@ def docker_build_plugin() -> Part:
         name="docker-build plugin",
         version=version,
         executables=("pulumi-resource-docker-build",),
+        plugin="docker-build",
         detect=detect.plugin("docker-build", version),
         sources=(
             PulumiPlugin("docker-build", version),
@@ -121,6 +122,7 @@ def kubernetes_plugin() -> Part:
         name="Kubernetes plugin",
         version=versions.KUBERNETES_PLUGIN,
         executables=(name,),
+        plugin="kubernetes",
         detect=detect.plugin("kubernetes", versions.KUBERNETES_PLUGIN),
         sources=(PulumiPlugin("kubernetes", versions.KUBERNETES_PLUGIN), StandIn(name)),
         key=digest(str(paths.REPOSITORY), sys.executable),
@@ -254,7 +256,9 @@ def buildx() -> Part:
 def registry() -> Part:
     """The image registry."""
     version = versions.REGISTRY
-    release = f"{_GITHUB}/distribution/distribution/releases/download/v{version}/registry_{version}_{{os}}_{{arch}}.tar.gz"
+    release = (
+        f"{_GITHUB}/distribution/distribution/releases/download/v{version}/registry_{version}_{{os}}_{{arch}}.tar.gz"
+    )
     return Part(
         name="Registry",
         version=version,
@@ -276,7 +280,9 @@ def registry() -> Part:
 def container_runtime() -> Part:
     """What runs containers and networks, from the distribution."""
     packages = tuple(dict.fromkeys([*_DEBIAN.values(), "containernetworking-plugins"]))
-    by_hand = f"install with your package manager: {', '.join(_DEBIAN)} and the CNI plugins bridge, host-local, loopback"
+    by_hand = (
+        f"install with your package manager: {', '.join(_DEBIAN)} and the CNI plugins bridge, host-local, loopback"
+    )
     return Part(
         name="Container runtime",
         version="distribution's",

@@ -62,21 +62,15 @@ def language_host() -> Found | None:
     return Found(match.group(1), str(host)) if match else None
 
 
-def plugin(name: str, pinned: str) -> Callable[[], Found | None]:
-    """Detect a resource plugin in the user's own plugin folder."""
+def plugin(name: str, version: str) -> Callable[[], Found | None]:
+    """Detect a resource plugin in the user's own plugin folder: this very version, which is what the SDK asks for."""
 
     def detect() -> Found | None:
         home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
         binary = f"pulumi-resource-{name}"
-        found = [
-            (folder.name.rpartition("-v")[2], folder / binary)
-            for folder in (home / "plugins").glob(f"resource-{name}-v*")
-            if (folder / binary).is_file()
-        ]
-        fitting = sorted(entry for entry in found if same_major(entry[0], pinned))
-        if fitting:
-            version, path = fitting[0]  # the lowest that fits: nearest to the SDK in use
-            return Found(version, str(path), {binary: path})
-        return None
+        path = home / "plugins" / f"resource-{name}-v{version}" / binary
+        if home == paths.pulumi_home() or not os.access(path, os.X_OK):
+            return None
+        return Found(version, str(path), {binary: path})
 
     return detect

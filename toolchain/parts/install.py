@@ -159,17 +159,26 @@ def _obtain_from(part: Part, source: Source, step: Step) -> Found:
 
 
 def _link(plans: Iterable[Plan]) -> None:
-    folder = bin_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     for entry in plans:
+        folder = bin_folder()
+        if entry.part.plugin:
+            # Pulumi warns at every run of a resource plugin that it finds on PATH.
+            folder = paths.pulumi_home() / "plugins" / f"resource-{entry.part.plugin}-v{entry.part.version}"
         for name in entry.part.executables:
-            link = folder / name
-            target = entry.found.executables.get(name) if entry.found else None
-            if target is None:
-                continue
-            if link.is_symlink() and link.readlink() == target:
-                continue
-            fresh = folder / f".{name}.{os.getpid()}"
-            fresh.unlink(missing_ok=True)
-            fresh.symlink_to(target)
-            fresh.replace(link)
+            if entry.found and (program := entry.found.executables.get(name)):
+                _put(program, folder / name)
+
+
+def _put(program: Path, target: Path) -> None:
+    """Make ``target`` the same file as ``program``."""
+    if target.exists() and not target.is_symlink() and target.samefile(program):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    try:
+        # Not a symbolic link: Pulumi looks for the language host beside the real file of its own program.
+        fresh.hardlink_to(program)
+    except OSError:
+        shutil.copy2(program, fresh)  # another file system
+    fresh.replace(target)

@@ -61,6 +61,8 @@ class Part:
     """Hash of what is built beside the version, such as go.sum."""
     needs: tuple["Part", ...] = ()
     """Parts that must be there before this one is obtained."""
+    plugin: str = ""
+    """Name of the resource plugin that this part is. Pulumi keeps those in folders of their own."""
     provisional: bool = False
     """The last source is a makeshift: a copy of it is used only while no better source can be reached."""
 

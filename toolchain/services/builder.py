@@ -115,4 +115,6 @@ def _program(name: str, tools: Path) -> Path:
     part = catalog.buildkit() if name == "buildkitd" else catalog.buildx()
     if found := part.detect():
         return Path(found.where)
-    raise ToolchainError(f"start {name}", f"there is no {name} in {tools} nor on PATH", "Run: python3 -m toolchain install")
+    raise ToolchainError(
+        f"start {name}", f"there is no {name} in {tools} nor on PATH", "Run: python3 -m toolchain install"
+    )
