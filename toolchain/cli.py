@@ -61,7 +61,7 @@ def predict(
     stack: StackOption = "dev",
     model: Annotated[str | None, typer.Option(help="One model; without it, every model of the stack.")] = None,
 ) -> None:
-    """Send an example to the deployed models and compare the answer."""
+    """Send its examples to each deployed model and compare the answers."""
     if not ask(stacks.load(stack), model or None):
         raise typer.Exit(1)
 
@@ -88,6 +88,12 @@ def doctor_command() -> None:
 def install() -> None:
     """Get everything that a local stack needs, and start nothing."""
     local.install(Progress())
+
+
+@app.command()
+def start(stack: StackOption = "dev") -> None:
+    """Get and start what a local stack needs, and deploy nothing: for working with `pulumi` by hand."""
+    operations.start(stacks.load(stack), Progress())
 
 
 @app.command()

@@ -34,21 +34,31 @@ def destroy(stack: Stack, progress: Progress) -> int:
 
 def _ready(stack: Stack, progress: Progress) -> None:
     if stack.local:
-        local.install(progress)
-        services.start(stack, progress)
+        start(stack, progress)
     engine.prepare(stack, progress)
+
+
+def start(stack: Stack, progress: Progress) -> None:
+    """Get and start what a local stack needs. Raises ToolchainError for a stack that is not local."""
+    _refuse_remote(stack, "start")
+    local.install(progress)
+    services.start(stack, progress)
 
 
 def down(stack: Stack, progress: Progress) -> None:
     """Stop the local services. Raises ToolchainError for a stack that is not local."""
+    _refuse_remote(stack, "stop")
+    stopped = services.stop(progress)
+    out.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running", markup=False)
+
+
+def _refuse_remote(stack: Stack, what: str) -> None:
     if not stack.local:
         raise ToolchainError(
-            f"stop the services of stack {stack.name}",
+            f"{what} the services of stack {stack.name}",
             f"its cluster is {stack.settings.get('cluster')!r}, not local: nothing of it runs here",
             f"To delete what it deployed: make destroy STACK={stack.name}",
         )
-    stopped = services.stop(progress)
-    out.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running", markup=False)
 
 
 def status(stack: Stack) -> None:

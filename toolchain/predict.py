@@ -14,7 +14,7 @@ from toolchain.stack import Stack
 
 
 def predict(stack: Stack, model: str | None) -> bool:
-    """Send one example to each model of the stack, or to ``model``. Returns whether every answer was the expected one.
+    """Send the examples of each model of the stack, or of ``model``. Returns whether every answer was the expected one.
 
     Raises ToolchainError when a model is not deployed or does not answer.
     """
@@ -44,16 +44,18 @@ def _predict_one(stack: Stack, kube: Kube, namespace: str, name: str, entry: dic
             raise ToolchainError(f"predict with {name}", f"there is no example in {folder}/*.json")
         out.print(f"{name}: no example to send (model/{name}/examples/*.json)", markup=False)
         return True
-    example = json.loads(files[0].read_text())
-    response = kube.post_to_service(
-        namespace, entry["service"], entry["port"], f"v2/models/{name}/infer", example["request"]
-    )
-    answer = label(response.json())
-    right = answer == example["expected"]
-    verdict = "[green]right[/green]" if right else f"[red]wrong[/red], expected {escape(str(example['expected']))}"
-    shown = files[0].relative_to(paths.REPOSITORY) if files[0].is_relative_to(paths.REPOSITORY) else files[0]
-    out.print(f"{escape(name)}: {escape(str(shown))} -> [bold]{escape(str(answer))}[/bold]  {verdict}")
-    return right
+    all_right = True
+    for file in files:
+        example = json.loads(file.read_text())
+        response = kube.post_to_service(
+            namespace, entry["service"], entry["port"], f"v2/models/{name}/infer", example["request"]
+        )
+        answer, expected = label(response.json()), example["expected"]["label"]
+        verdict = "[green]right[/green]" if answer == expected else f"[red]wrong[/red], expected {escape(str(expected))}"
+        shown = file.relative_to(paths.REPOSITORY) if file.is_relative_to(paths.REPOSITORY) else file
+        out.print(f"{escape(name)}: {escape(str(shown))} -> [bold]{escape(str(answer))}[/bold]  {verdict}")
+        all_right &= answer == expected
+    return all_right
 
 
 def label(response: dict[str, Any]) -> Any:
