@@ -1,0 +1,1 @@
+"""Benchmarks that every performance claim of this project rests on; `make bench NAME=<name>` runs one."""
