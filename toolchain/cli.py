@@ -67,9 +67,15 @@ def predict(
 
 
 @app.command()
-def status(stack: StackOption = "dev") -> None:
-    """Show the stack's outputs, its pods, and the services that run for it."""
-    operations.status(stacks.load(stack))
+def status(
+    stack: StackOption = "dev",
+    services: Annotated[bool, typer.Option("--services", help="Only the local services.")] = False,
+) -> None:
+    """Show the services that run for a local stack, the stack's outputs and its pods."""
+    if services:
+        operations.service_status()
+    else:
+        operations.status(stacks.load(stack))
 
 
 @app.command()

@@ -5,7 +5,6 @@ from pathlib import Path
 from rich.table import Table
 
 from toolchain import local
-from toolchain.errors import ToolchainError
 from toolchain.parts.install import Plan, plan_all
 from toolchain.progress import out
 
@@ -18,11 +17,7 @@ def report() -> None:
     for plan in plans:
         table.add_row(plan.part.name, *_row(plan))
     out.print(table)
-    lacking = list(dict.fromkeys(line for plan in plans for line in plan.missing))
-    try:
-        local.check_rights()
-    except ToolchainError as error:
-        lacking += [line.strip(" -") for line in error.why.splitlines()[1:]]
+    lacking = dict.fromkeys([*local.lacking_rights(), *(line for plan in plans for line in plan.missing)])
     for line in lacking:
         out.print(f"[yellow]needed:[/yellow] {line}")
 

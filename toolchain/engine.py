@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolchain import cluster, paths, shell, stack_config
+from toolchain import local, paths, shell, stack_config
 from toolchain.errors import ToolchainError
 from toolchain.parts.detect import search_path
 from toolchain.parts.install import bin_folder
@@ -44,22 +44,21 @@ def environment(stack: Stack) -> dict[str, str]:
         variables["PULUMI_BACKEND_URL"] = f"file://{data / 'state'}"
     if not os.environ.get("PULUMI_CONFIG_PASSPHRASE") and not os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(data / "passphrase")
-    if kubeconfig := cluster.status(data).kubeconfig:
+    if kubeconfig := local.kubeconfig():
         variables["KUBECONFIG"] = str(kubeconfig)
     return variables
 
 
-def prepare(stack: Stack, progress: Progress) -> None:
-    """Make the backend's folder and passphrase, the program's virtual environment, and the stack where it is missing.
+def prepare_backend() -> None:
+    """Make the folder of the local stacks' state, and the passphrase of their secrets."""
+    for folder in (paths.data() / "state", paths.pulumi_home()):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _ensure_passphrase(paths.data() / "passphrase")
 
-    Raises ToolchainError.
-    """
-    if stack.local:
-        data = paths.data()
-        for folder in (data / "state", paths.pulumi_home()):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _ensure_passphrase(data / "passphrase")
-    elif shutil.which("pulumi", path=search_path()) is None:
+
+def prepare(stack: Stack, progress: Progress) -> None:
+    """Make the program's virtual environment, and the stack where its backend has none. Raises ToolchainError."""
+    if not stack.local and shutil.which("pulumi", path=search_path()) is None:
         raise ToolchainError(
             f"stack {stack.name}",
             "Pulumi is not installed, and tools are installed for stacks with `cluster: local` only",

@@ -9,7 +9,7 @@ from lightkube import KubeConfig
 from lightkube.config.client_adapter import Client, ConnectionParams
 from lightkube.core.exceptions import ConfigError
 
-from toolchain import cluster, paths
+from toolchain import local
 from toolchain.errors import ToolchainError
 from toolchain.stack import Stack
 
@@ -23,7 +23,7 @@ class Kube:
         self._stack = stack
         try:
             if stack.local:
-                kubeconfig = cluster.status(paths.data()).kubeconfig
+                kubeconfig = local.kubeconfig()
                 if kubeconfig is None:
                     raise ToolchainError("reach the local cluster", "it is not running", "Run: make up")
                 config = KubeConfig.from_file(kubeconfig).get()

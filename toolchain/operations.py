@@ -43,6 +43,7 @@ def start(stack: Stack, progress: Progress) -> None:
     _refuse_remote(stack, "start")
     local.install(progress)
     services.start(stack, progress)
+    engine.prepare_backend()
 
 
 def down(stack: Stack, progress: Progress) -> None:
@@ -61,13 +62,18 @@ def _refuse_remote(stack: Stack, what: str) -> None:
         )
 
 
+def service_status() -> None:
+    """Print the local services."""
+    table = Table("service", "state", box=None, pad_edge=False)
+    for name, state in services.running().items():
+        table.add_row(name, state)
+    out.print(table)
+
+
 def status(stack: Stack) -> None:
     """Print the services of a local stack, the stack's outputs and its pods."""
     if stack.local:
-        table = Table("service", "state", box=None, pad_edge=False)
-        for name, state in services.running().items():
-            table.add_row(name, state)
-        out.print(table)
+        service_status()
     outputs = engine.outputs(stack) if engine.exists(stack) else {}
     if not outputs.get("models"):
         out.print(f"stack {stack.name}: nothing deployed", markup=False)

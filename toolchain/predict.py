@@ -51,7 +51,9 @@ def _predict_one(stack: Stack, kube: Kube, namespace: str, name: str, entry: dic
             namespace, entry["service"], entry["port"], f"v2/models/{name}/infer", example["request"]
         )
         answer, expected = label(response.json()), example["expected"]["label"]
-        verdict = "[green]right[/green]" if answer == expected else f"[red]wrong[/red], expected {escape(str(expected))}"
+        verdict = (
+            "[green]right[/green]" if answer == expected else f"[red]wrong[/red], expected {escape(str(expected))}"
+        )
         shown = file.relative_to(paths.REPOSITORY) if file.is_relative_to(paths.REPOSITORY) else file
         out.print(f"{escape(name)}: {escape(str(shown))} -> [bold]{escape(str(answer))}[/bold]  {verdict}")
         all_right &= answer == expected

@@ -9,7 +9,7 @@ from toolchain.cluster import binaries
 from toolchain.parts import base_image, detect
 from toolchain.parts.build import DebianPackages, GoModule, InstallByHand
 from toolchain.parts.download import PulumiPlugin, Release
-from toolchain.parts.model import Found, Part, digest, machine, same_major, same_minor
+from toolchain.parts.model import Found, Part, digest, same_major, same_minor
 from toolchain.parts.stand_in import StandIn
 
 _GITHUB = "https://github.com"
@@ -308,7 +308,7 @@ def base() -> Part:
         version=versions.DEBIAN_SUITE,
         detect=base_image.docker_hub,
         sources=(base_image.Debootstrap(versions.DEBIAN_SUITE),),
-        key=digest(paths.REPOSITORY / "toolchain/parts/base_image.py", machine()),
+        key=base_image.RECIPE,
         needs=(container_runtime(),),
     )
 
@@ -337,6 +337,11 @@ def engine_parts() -> list[Part]:
 def node_parts() -> list[Part]:
     """What the local registry, builder and cluster are made of, the longest builds first."""
     return [kubernetes(), buildkit(), buildx(), registry(), coredns(), etcd(), pause(), container_runtime(), base()]
+
+
+def docker_parts() -> list[Part]:
+    """What the local builder and cluster are made of where a Docker Engine runs them."""
+    return [kind(), buildx()]
 
 
 def _modules_key(module: str) -> str:

@@ -56,18 +56,17 @@ def bin_folder() -> Path:
     return paths.cache() / "bin" / hashlib.sha256(str(paths.REPOSITORY).encode()).hexdigest()[:12]
 
 
-def install(parts: Sequence[Part], progress: Progress) -> list[Found]:
+def install(parts: Sequence[Part], progress: Progress, lacking_rights: Sequence[str] = ()) -> list[Found]:
     """Get every part that is missing and link all programs into ``bin_folder()``.
 
-    Raises ToolchainError, before anything starts, with everything that the machine lacks for it; later, for a step
-    that failed. What was built until then is kept.
+    Raises ToolchainError, before anything starts, with ``lacking_rights`` and everything else that the machine lacks;
+    later, for a step that failed. What was built until then is kept.
     """
     plans = plan_all(parts)
-    lacking = list(dict.fromkeys(line for entry in plans for line in entry.missing))
+    lacking = list(dict.fromkeys([*lacking_rights, *(line for entry in plans for line in entry.missing)]))
     if lacking:
-        names = ", ".join(entry.part.name for entry in plans if entry.missing)
         raise ToolchainError(
-            f"install {names}",
+            "prepare a local stack",
             "this machine lacks:\n" + "\n".join(f"  - {line}" for line in lacking),
             "Nothing was started. `python3 -m toolchain doctor` shows every part.",
         )

@@ -49,6 +49,36 @@ def start(data: Path, tools: Path, *, insecure: Sequence[str], mirror: str) -> N
     _register(data, tools, endpoint)
 
 
+def start_in_docker(data: Path, tools: Path, *, insecure: Sequence[str]) -> None:
+    """Run BuildKit in the Docker Engine and make it buildx's current builder."""
+    folder = configuration_folder(data)
+    if (folder / "instances" / NAME).exists():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    file = folder / "buildkitd.toml"
+    file.write_text("".join(f"[registry.{json.dumps(host)}]\n  http = true\n  insecure = true\n" for host in insecure))
+    # On the host's network, "localhost" is where the registry is published.
+    options = ["--driver", "docker-container", "--driver-opt", "network=host", "--buildkitd-config", str(file)]
+    shell.run(
+        [_program("buildx", tools), "create", "--name", NAME, *options, "--use", "--bootstrap"],
+        "start the image builder",
+        environment={"BUILDX_CONFIG": str(folder)},
+    )
+
+
+def stop_in_docker(data: Path, tools: Path) -> None:
+    """Remove the builder's container; its cache stays in a Docker volume."""
+    folder = configuration_folder(data)
+    if (folder / "instances" / NAME).exists():
+        shell.run(
+            [_program("buildx", tools), "rm", "--keep-state", NAME],
+            "stop the image builder",
+            environment={"BUILDX_CONFIG": str(folder)},
+        )
+    forget(data)
+
+
 def socket_path(data: Path) -> Path:
     """BuildKit's socket: in the data folder, or in a short folder of its own where that path is too long."""
     folder = data / "run"
