@@ -1,0 +1,9 @@
+"""Serves one ONNX model over the Open Inference Protocol v2, after the model has proved itself.
+
+    MODEL_NAME=digits python -m server
+
+Each module has one job: settings (environment), cpus (the container's share), contract (is this the model that was
+built?), session (ONNX Runtime), protocol (bytes to tensors and back), app (HTTP), metrics, logs, serve (life cycle).
+"""
+
+__version__ = "0.1.0"

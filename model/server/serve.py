@@ -1,0 +1,140 @@
+"""The process's life: listen, load, be ready, drain, end."""
+
+import asyncio
+import contextlib
+import logging
+import logging.config
+import signal
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from . import logs
+from .app import App
+from .errors import RefusalError
+from .metrics import Metrics
+from .model import Model, load
+from .settings import LOG_LEVELS, Settings
+
+TERMINATION_LOG = "/dev/termination-log"
+"""Where Kubernetes reads why a container ended. It keeps 4,096 bytes."""
+
+MAX_CONNECTIONS = 4096
+"""Granian's own limit (128) counts open connections, idle ones too: at that many, probes would wait for their turn."""
+
+
+def run(environ: Mapping[str, str], started: float) -> int:
+    """Serves until told to stop. Returns the process's exit code: 0 after a drain, 1 after a refusal.
+
+    `started` is the process's start on the monotonic clock, in seconds.
+    """
+    level = environ.get("LOG_LEVEL", "info").lower()
+    logging.config.dictConfig(logs.config(level if level in LOG_LEVELS else "info"))
+    try:
+        settings = Settings.from_environment(environ)
+        asyncio.run(_serve(settings, started))
+    except RefusalError as error:
+        _refuse(str(error), Path(environ.get("TERMINATION_LOG", TERMINATION_LOG)))
+        return 1
+    return 0
+
+
+def _refuse(reason: str, termination_log: Path) -> None:
+    logs.event(logging.ERROR, "refused", reason=reason)
+    # Only Kubernetes provides the file; elsewhere the log line alone must do.
+    with contextlib.suppress(OSError):
+        termination_log.write_bytes(reason.encode()[:4096])
+
+
+async def _serve(settings: Settings, started: float) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    metrics = Metrics()
+    executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="infer")
+    app = App(settings, metrics, executor)
+    server = _server(app, settings)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    loading = loop.run_in_executor(executor, _load, settings)
+    try:
+        await asyncio.wait((loading, stopping, serving), return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():
+            app.model = loading.result()
+            _announce(app.model, settings, metrics, started)
+            await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            _explain_end(serving, settings)
+        await _drain(app, settings, metrics)
+    finally:
+        server.stop()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(serving, 5)
+
+
+def _server(app: App, settings: Settings) -> Server:
+    # Embedded: one process, no supervisor beside it. Kubernetes restarts and multiplies; a second Python costs 40 MB.
+    return Server(
+        app,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        websockets=False,
+        backlog=1024,
+        backpressure=MAX_CONNECTIONS,
+        log_level=LogLevels.error,
+        log_dictconfig=logs.config(settings.log_level),
+    )
+
+
+def _load(settings: Settings) -> Model:
+    try:
+        return load(settings.model_name, settings.model_dir, settings.threads)
+    except RefusalError:
+        raise
+    except Exception as error:
+        raise RefusalError(f"loading {settings.model_dir}: {type(error).__name__}: {error}") from error
+
+
+def _announce(model: Model, settings: Settings, metrics: Metrics, started: float) -> None:
+    framework = model.contract.framework.name
+    metrics.load_seconds.labels(model.name).set(model.load_seconds)
+    metrics.model_info.labels(model.name, model.version, model.digest, framework).set(1)
+    metrics.ready.labels(model.name).set(1)
+    logs.event(
+        logging.INFO,
+        "ready",
+        model=model.name,
+        version=model.version,
+        digest=model.digest,
+        framework=framework,
+        threads=settings.threads,
+        port=settings.port,
+        load_seconds=round(model.load_seconds, 3),
+        seconds_since_start=round(time.monotonic() - started, 3),
+    )
+
+
+def _explain_end(serving: "asyncio.Task[None]", settings: Settings) -> None:
+    """Raises: RefusalError: always; Granian never ends by itself in good health."""
+    error = serving.exception()
+    raise RefusalError(f"cannot serve on {settings.host}:{settings.port}: {error or 'the HTTP server ended'}")
+
+
+async def _drain(app: App, settings: Settings, metrics: Metrics) -> None:
+    """Stops being ready, and answers what has arrived, for as long as the settings allow."""
+    app.draining = True
+    metrics.ready.labels(settings.model_name).set(0)
+    logs.event(logging.INFO, "draining", in_flight=app.in_flight)
+    deadline = time.monotonic() + settings.drain_seconds
+    while app.in_flight and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    level = logging.WARNING if app.in_flight else logging.INFO
+    logs.event(level, "stopped", abandoned=app.in_flight)

@@ -1,0 +1,81 @@
+"""The model in ONNX Runtime."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnxruntime
+
+from .errors import RefusalError, RequestError
+from .protocol import Signature, Tensors, TensorSpec
+
+_DATATYPES = {
+    "tensor(bool)": "BOOL",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+
+
+class Session:
+    """A loaded model. `run` may be called from several threads at once."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        """Raises: RefusalError: ONNX Runtime cannot load the file, or it has values that the protocol cannot name."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Waiting threads that spin burn the CPU time that the control group grants to the others.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            # Providers are named, so that a missing one is an error and never a silent fallback.
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base of their own
+            raise RefusalError(f"{path.name}: ONNX Runtime cannot load it: {error}") from error
+        self._symbols = {value.name: value.shape for value in self._session.get_inputs()}
+        self.signature = Signature(
+            inputs=_specs(self._session.get_inputs()), outputs=_specs(self._session.get_outputs())
+        )
+
+    def run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
+        """The model's answers by output name. Inputs must fit the signature.
+
+        Raises: RequestError: 400: dimensions that the model holds equal differ between the inputs.
+        """
+        self._check_symbols(inputs)
+        return dict(zip(outputs, self._session.run(outputs, inputs), strict=True))
+
+    def _check_symbols(self, inputs: Tensors) -> None:
+        """Dimensions of the same name, such as the batch of two inputs, must have the same size."""
+        sizes: dict[str, tuple[int, str]] = {}
+        for name, values in inputs.items():
+            for symbol, size in zip(self._symbols[name], values.shape, strict=True):
+                if not isinstance(symbol, str):
+                    continue
+                known, where = sizes.setdefault(symbol, (size, name))
+                if known != size:
+                    raise RequestError(
+                        400, f"input {name!r}: dimension {symbol} is {size}, but {known} in input {where!r}"
+                    )
+
+
+def _specs(values: Sequence[onnxruntime.NodeArg]) -> tuple[TensorSpec, ...]:
+    for value in values:
+        if value.type not in _DATATYPES:
+            raise RefusalError(f"{value.name}: type {value.type} has no name in the Open Inference Protocol")
+    return tuple(
+        TensorSpec(
+            name=value.name,
+            datatype=_DATATYPES[value.type],
+            shape=tuple(size if isinstance(size, int) else -1 for size in value.shape),
+        )
+        for value in values
+    )
