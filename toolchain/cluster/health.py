@@ -33,10 +33,11 @@ def healthy(where: str, timeout: float = 2.0) -> bool:
         return False
 
 
-def dns_answers(timeout: float = 0.3) -> bool:
-    """Whether the cluster's DNS Service resolves the API server's name.
+def dns_answers(server: tuple[str, int] = (DNS_IP, 53), timeout: float = 0.3) -> bool:
+    """Whether the cluster's DNS Service, or another DNS server, resolves the API server's name.
 
-    A right answer has passed through kube-proxy's rules, the pod network, CoreDNS and its view of the API.
+    A right answer of the Service has passed through kube-proxy's rules, the pod network, CoreDNS and its view of the
+    API.
     """
     identity = secrets.token_bytes(2)
     name = b"".join(
@@ -45,7 +46,7 @@ def dns_answers(timeout: float = 0.3) -> bool:
     query = identity + struct.pack("!5H", 0x0100, 1, 0, 0, 0) + name + b"\0" + struct.pack("!2H", 1, 1)
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(timeout)
-        client.sendto(query, (DNS_IP, 53))
+        client.sendto(query, server)
         answer = client.recv(512)
         # Response code 0 in the header, and the address at the end of the only answer.
         return (
