@@ -1,0 +1,56 @@
+"""The versions of the toolchain agree with each other wherever they are written."""
+
+import re
+
+import pytest
+
+from toolchain import paths, versions
+
+MODULES = {
+    "pulumi": ("github.com/pulumi/pulumi/pkg/v3", versions.PULUMI),
+    "language-host": ("github.com/pulumi/pulumi/sdk/v3", versions.PULUMI),
+    "docker-build": ("github.com/pulumi/pulumi-docker-build", versions.DOCKER_BUILD_PLUGIN),
+    "kubernetes": ("k8s.io/kubernetes", versions.KUBERNETES),
+    "etcd": ("go.etcd.io/etcd/server/v3", versions.ETCD),
+    "coredns": ("github.com/coredns/coredns", versions.COREDNS),
+    "buildkit": ("github.com/moby/buildkit", versions.BUILDKIT),
+    "buildx": ("github.com/docker/buildx", versions.BUILDX),
+    "registry": ("github.com/distribution/distribution/v3", versions.REGISTRY),
+}
+
+
+def test_every_module_is_listed() -> None:
+    assert {folder.name for folder in paths.MODULES.iterdir() if (folder / "go.mod").exists()} == set(MODULES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_pins_the_version_with_its_hash(name: str) -> None:
+    module, version = MODULES[name]
+    go_mod = (paths.MODULES / name / "go.mod").read_text()
+    go_sum = (paths.MODULES / name / "go.sum").read_text()
+    assert re.search(rf"^(?:require )?\s*{re.escape(module)} v{re.escape(version)}$", go_mod, re.MULTILINE)
+    assert f"{module} v{version} h1:" in go_sum
+
+
+def test_every_kubernetes_module_is_of_one_release() -> None:
+    go_mod = (paths.MODULES / "kubernetes" / "go.mod").read_text()
+    staging = versions.KUBERNETES.replace("1.", "v0.", 1)
+    replaced = re.findall(r"^\s*(?:replace )?(k8s\.io/\S+) => \S+ (\S+)$", go_mod, re.MULTILINE)
+    assert len(replaced) > 25
+    assert {version for _, version in replaced} == {staging}
+
+
+@pytest.mark.parametrize(
+    ("package", "version"),
+    [("pulumi-kubernetes", versions.KUBERNETES_PLUGIN), ("pulumi-docker-build", versions.DOCKER_BUILD_PLUGIN)],
+)
+def test_the_programs_sdk_asks_for_the_plugin_that_is_installed(package: str, version: str) -> None:
+    requirements = (paths.REPOSITORY / "requirements.txt").read_text()
+    assert re.search(rf"^{package}=={re.escape(version)}\b", requirements, re.MULTILINE)
+
+
+def test_the_toolchains_requirements_name_no_index_and_are_pinned_with_hashes() -> None:
+    text = (paths.REPOSITORY / "toolchain" / "requirements.txt").read_text()
+    assert not re.search(r"index-url|find-links|https?://", text)
+    pinned = re.findall(r"^\S+==\S+.*\\\n\s+--hash=sha256:", text, re.MULTILINE)
+    assert len(pinned) == len(re.findall(r"^[a-z0-9].*==", text, re.MULTILINE))
