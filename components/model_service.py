@@ -40,5 +40,5 @@ class ModelService(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.service_name = service.metadata.apply(lambda metadata: metadata.name or "")
-        self.node_port = service.spec.apply(lambda spec: spec.ports[0].node_port)
+        self.node_port = service.spec.apply(lambda spec: spec.ports[0].node_port if spec.ports else None)
         self.register_outputs({"serviceName": self.service_name, "nodePort": self.node_port})

@@ -1,6 +1,6 @@
 """The stack file: its sections, its checks, and the words for what is wrong with it."""
 
-from components.config.problems import ConfigError, Problem
+from components.config.problems import NAMESPACE, ConfigError, Problem
 from components.config.sections import (
     ImageConfig,
     ModelConfig,
@@ -12,6 +12,7 @@ from components.config.sections import (
 from components.config.stack import LoadedConfig, StackConfig
 
 __all__ = [
+    "NAMESPACE",
     "ConfigError",
     "ImageConfig",
     "LoadedConfig",

@@ -147,7 +147,7 @@ EnvValue = Annotated[
 ]
 
 # The key is a stack config key and becomes a file name below /run/secrets/model-serving.
-SECRET_KEY = r"^[A-Za-z][-A-Za-z0-9_.]{0,62}$"
+SECRET_KEY = r"^[A-Za-z][-A-Za-z0-9_.]{0,62}$"  # noqa: S105 - the form of a name, not a secret
 SecretKey = Annotated[
     str,
     StringConstraints(pattern=SECRET_KEY),

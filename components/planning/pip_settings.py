@@ -19,6 +19,7 @@ import certifi
 _INDEX_OPTIONS = ("index-url", "extra-index-url", "trusted-host")
 # Where other tools are told of a company's authority. pip's own sources come first.
 _CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_SYSTEM_PIP_CONF = Path("/etc/pip.conf")
 # The system's own list: Debian and its kin, Fedora and its kin, Alpine and macOS.
 _SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -80,7 +81,7 @@ def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
     mac = sys.platform == "darwin"
     for folder in ["/Library/Application Support"] if mac else environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"):
         yield Path(folder) / "pip/pip.conf"
-    yield Path("/etc/pip.conf")
+    yield _SYSTEM_PIP_CONF
     if not (named and Path(named).is_file()):  # A file named explicitly stands in for the user's own.
         home = Path(environ.get("HOME") or Path.home())
         yield home / ".pip/pip.conf"

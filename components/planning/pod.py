@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pulumi_kubernetes.core.v1 import (
         AffinityArgsDict,
         ContainerArgsDict,
+        PodAffinityTermArgsDict,
         PodSecurityContextArgsDict,
         PodSpecArgsDict,
         ResourceRequirementsArgsDict,
@@ -121,7 +122,10 @@ def _mounts(inputs: PodInputs) -> "list[pulumi.Input[VolumeMountArgsDict]]":
 
 def _apart_from(selector: dict[str, str]) -> "AffinityArgsDict":
     """Prefer nodes without another pod of this model. Preferred, not required: one node is a cluster too."""
-    term = {"topology_key": "kubernetes.io/hostname", "label_selector": {"match_labels": selector}}
+    term: PodAffinityTermArgsDict = {
+        "topology_key": "kubernetes.io/hostname",
+        "label_selector": {"match_labels": selector},
+    }
     return {
         "pod_anti_affinity": {
             "preferred_during_scheduling_ignored_during_execution": [{"weight": 100, "pod_affinity_term": term}]

@@ -114,7 +114,7 @@ def test_secret_values_stay_out_of_the_configuration(load: Load) -> None:
 
 def test_a_configuration_cannot_be_changed(load: Load) -> None:
     with pytest.raises(ValidationError):
-        load(SMALLEST).config.namespace = "other"  # pyright: ignore[reportAttributeAccessIssue]
+        load(SMALLEST).config.namespace = "other"
 
 
 @pytest.mark.parametrize(

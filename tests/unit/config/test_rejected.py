@@ -357,7 +357,11 @@ def test_all_mistakes_are_told_at_once(mistakes: Mistakes) -> None:
         "namespaces": "typo",
         "cluster": "local",
         "models": {
-            "Digits": {"source": {"framework": "keras", "path": "model/none"}, "replicas": "2", "secrets": ["apiToken"]},
+            "Digits": {
+                "source": {"framework": "keras", "path": "model/none"},
+                "replicas": "2",
+                "secrets": ["apiToken"],
+            },
             "iris": {"image": "iris:latest", "resources": {"limits": {"memory": "1GB"}}, "env": {"A": 1.5}},
         },
     }
@@ -415,7 +419,8 @@ class TestSecrets:
         [line] = mistakes(plain, secrets=hidden)
         assert line == (
             "model-serving:models: holds an encrypted value; list the key of a secret under models.<name>.secrets "
-            "instead -> take it out of Pulumi.dev.yaml, and pulumi config set --secret 'model-serving:<key>' --stack dev"
+            "instead -> take it out of Pulumi.dev.yaml, "
+            "and pulumi config set --secret 'model-serving:<key>' --stack dev"
         )
 
     @pytest.mark.parametrize("place", ["env", "secrets"])

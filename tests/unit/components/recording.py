@@ -1,0 +1,128 @@
+"""Run the program without an engine and keep what it declares as plain dictionaries."""
+
+import json
+import runpy
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime import rpc
+
+ROOT = Path(__file__).resolve().parents[3]
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+NODE_PORT = 30080
+
+DIGITS: dict[str, Any] = {"source": {"framework": "keras", "path": "model/digits"}}
+STACK: dict[str, Any] = {
+    "cluster": "local",
+    "namespace": "models",
+    "registry": {"repository": "localhost:5001/models"},
+    "models": {"digits": DIGITS},
+}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One declared resource. Whole numbers are ints again, and secret values are plain; `secret` says which were."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    provider: str
+    secret: frozenset[str]
+
+
+@dataclass
+class Recording(pulumi.runtime.Mocks):
+    """Answers like the providers would: names with a suffix, a digest for an image, a port for a NodePort Service."""
+
+    digest: str | None = DIGEST
+    resources: list[Recorded] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        secret = frozenset(key for key, value in args.inputs.items() if rpc.is_rpc_secret(value))
+        inputs = _plain(args.inputs)
+        self.resources.append(Recorded(args.typ, args.name, inputs, args.provider or "", secret))
+        state = dict(inputs)
+        if args.typ.startswith("kubernetes:"):
+            state["metadata"] = {"name": f"{args.name}-7f3a9c21"} | inputs["metadata"]
+        if args.typ == "kubernetes:core/v1:Service" and inputs["spec"]["type"] == "NodePort":
+            state["spec"] = inputs["spec"] | {"ports": [{"nodePort": NODE_PORT} | p for p in inputs["spec"]["ports"]]}
+        if args.typ == "docker-build:index:Image" and self.digest is not None:
+            state["digest"] = self.digest
+        return f"{args.name}-id", state
+
+    def call(
+        self, args: pulumi.runtime.MockCallArgs
+    ) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"the program asks a provider for {args.token}; it should need none")
+
+    def one(self, kind: str, model: str = "digits") -> dict[str, Any]:
+        """Inputs of the only resource of a kind, like "Deployment", whose name starts with the model's."""
+        [found] = [r for r in self.resources if r.type.endswith(f":{kind}") and r.name.split("-")[0] == model]
+        return found.inputs
+
+    def kinds(self) -> list[str]:
+        """Kinds of all resources that are objects of a provider, sorted."""
+        foreign = ("kubernetes:", "docker-build:")
+        return sorted(r.type.rsplit(":", 1)[1] for r in self.resources if r.type.startswith(foreign))
+
+
+def record(
+    config: Mapping[str, Any],
+    *,
+    secrets: Mapping[str, str] | None = None,
+    stack: str = "dev",
+    preview: bool = False,
+    digest: str | None = DIGEST,
+) -> Recording:
+    """Run `__main__.py` with a stack's configuration (keys without namespace) in the current folder."""
+    recording = Recording(digest=digest)
+    flat = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    values = {f"model-serving:{key}": value for key, value in {**flat, **(secrets or {})}.items()}
+    pulumi.runtime.set_mocks(recording, project="model-serving", stack=stack, preview=preview)
+    pulumi.runtime.set_all_config(values, [f"model-serving:{key}" for key in secrets or ()])
+
+    export = pulumi.export
+    pulumi.export = recording.outputs.__setitem__
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+        known = {key: pulumi.Output.from_input(value) for key, value in recording.outputs.items()}
+        return pulumi.Output.all(**known).apply(recording.outputs.update)
+
+    try:
+        run()
+    finally:
+        pulumi.export = export
+        pulumi.runtime.set_all_config({}, [])
+    return recording
+
+
+def _plain(value: Any) -> Any:
+    """Secrets unwrapped, and the whole numbers that protobuf made floats turned back."""
+    if rpc.is_rpc_secret(value):
+        return _plain(rpc.unwrap_rpc_secret(value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def golden() -> str:
+    """The Kubernetes objects of a model that uses everything once, as YAML."""
+    digits = DIGITS | {"secrets": ["apiToken"], "service": {"type": "NodePort"}, "env": {"LOG_LEVEL": "debug"}}
+    recording = record(STACK | {"models": {"digits": digits}}, secrets={"apiToken": "value"})
+    kubernetes = [r for r in recording.resources if r.type.startswith("kubernetes:")]
+    return yaml.safe_dump({f"{r.type} {r.name}": r.inputs for r in kubernetes}, width=120)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(golden())

@@ -1,0 +1,245 @@
+"""What the whole program declares for a stack."""
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from .recording import DIGEST, DIGITS, NODE_PORT, ROOT, STACK, Recording, golden, record
+
+PROMOTED = {"image": f"registry.example.com/acme/models/iris@{DIGEST}"}
+
+
+def with_digits(**changes: Any) -> dict[str, Any]:
+    return STACK | {"models": {"digits": DIGITS | changes}}
+
+
+def test_one_model_is_these_objects() -> None:
+    recording = record(STACK)
+    assert recording.kinds() == ["ConfigMap", "Deployment", "Image", "Namespace", "Service", "ServiceAccount"]
+
+
+def test_the_objects_are_the_golden_ones() -> None:
+    """All of them, to be read in a review. After a change on purpose, write the file again:
+    python -m tests.unit.components.recording > tests/unit/components/golden.yaml
+    """
+    assert golden() == (ROOT / "tests/unit/components/golden.yaml").read_text()
+
+
+def test_two_models_share_a_namespace_and_nothing_else() -> None:
+    recording = record(STACK | {"models": {"digits": DIGITS, "iris": PROMOTED}})
+    assert recording.kinds() == sorted(
+        ["Namespace", "Image", *2 * ["ConfigMap", "Deployment", "Service", "ServiceAccount"]]
+    )
+    digits, iris = (recording.one("Deployment", model) for model in ("digits", "iris"))
+    assert digits["spec"]["selector"] != iris["spec"]["selector"]
+    assert recording.one("Service", "iris")["spec"]["selector"] == iris["spec"]["selector"]["matchLabels"]
+    assert {name: model["url"] for name, model in recording.outputs["models"].items()} == {
+        "digits": "http://digits.models.svc:80",
+        "iris": "http://iris.models.svc:80",
+    }
+
+
+class TestOutputs:
+    def test_what_the_stack_tells(self) -> None:
+        recording = record(with_digits(service={"type": "NodePort"}))
+        assert recording.outputs == {
+            "namespace": "models",
+            "models": {
+                "digits": {
+                    "image": f"localhost:5001/models/digits@{DIGEST}",
+                    "deployment": "digits-server-7f3a9c21",
+                    "service": "digits",
+                    "port": 80,
+                    "nodePort": NODE_PORT,
+                    "url": "http://digits.models.svc:80",
+                }
+            },
+        }
+
+    def test_a_service_inside_the_cluster_has_no_node_port(self) -> None:
+        assert record(STACK).outputs["models"]["digits"]["nodePort"] is None
+
+    def test_a_preview_before_the_first_build(self) -> None:
+        """The digest is not known yet, and nothing that needs it is made up."""
+        recording = record(STACK, preview=True, digest=None)
+        template = recording.one("Deployment")["spec"]["template"]
+        assert isinstance(template["spec"]["containers"][0]["image"], pulumi.output.Unknown)
+        assert isinstance(template["metadata"]["labels"]["app.kubernetes.io/version"], pulumi.output.Unknown)
+
+
+class TestImages:
+    def test_a_source_is_built_and_deployed_by_digest(self) -> None:
+        recording = record(STACK)
+        [container] = recording.one("Deployment")["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == f"localhost:5001/models/digits@{DIGEST}"
+        image = recording.one("Image")
+        assert {key: image[key] for key in ("tags", "push", "buildOnPreview", "context", "cacheFrom", "cacheTo")} == {
+            "tags": ["localhost:5001/models/digits:dev"],
+            "push": True,
+            "buildOnPreview": False,
+            "context": {"location": ".build/digits"},
+            "cacheFrom": [{"registry": {"ref": "localhost:5001/models/digits:dev"}}],
+            "cacheTo": [{"inline": {}}],
+        }
+
+    def test_the_context_is_staged_before_it_is_named(self, project: Path) -> None:
+        record(STACK)
+        assert (project / ".build/digits/source/train.py").read_text() == "model/digits/train.py\n"
+
+    def test_platforms(self) -> None:
+        recording = record(STACK | {"image": {"platforms": ["linux/amd64", "linux/arm64"]}})
+        assert recording.one("Image")["platforms"] == ["linux/amd64", "linux/arm64"]
+
+    def test_what_a_machine_needs_to_build_does_not_decide_whether_it_does(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PIP_INDEX_URL", "https://user:canary@pip.example.test/simple")
+        recording = record(STACK)
+        [image] = [r for r in recording.resources if r.type == "docker-build:index:Image"]
+        assert "secrets" in image.secret
+        assert "canary" in image.inputs["secrets"]["pip_conf"]
+        assert set(image.inputs["secrets"]) == set(image.inputs["ignoreSecretsInDiffCalculation"])
+        assert not [r for r in recording.resources if r is not image and "canary" in repr(r)]
+
+    def test_the_inputs_are_the_same_on_another_machine(
+        self, project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def inputs() -> dict[tuple[str, str], dict[str, Any]]:
+            resources = record(STACK).resources
+            return {(r.type, r.name): r.inputs | {"secrets": "ignored when compared"} for r in resources}
+
+        here = inputs()
+        other = tmp_path_factory.mktemp("another place")
+        (project / "model").rename(other / "model")
+        monkeypatch.chdir(other)
+        monkeypatch.setenv("KUBECONFIG", str(other / "kubeconfig"))
+        monkeypatch.setenv("PIP_INDEX_URL", "https://pip.example.test/simple")
+        assert inputs() == here
+
+    def test_a_promoted_image_is_deployed_as_it_is_and_nothing_is_built(self) -> None:
+        recording = record({"cluster": "prod", "namespace": "models", "models": {"digits": PROMOTED}})
+        assert "Image" not in recording.kinds()
+        [container] = recording.one("Deployment")["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == PROMOTED["image"]
+        assert recording.outputs["models"]["digits"]["image"] == PROMOTED["image"]
+
+    def test_a_pushed_image_outlives_its_stack(self) -> None:
+        assert [name for name, options in retained(STACK).items() if options] == ["digits-build"]
+
+
+def retained(config: dict[str, Any]) -> dict[str, bool | None]:
+    """Which objects stay when they leave the program: an option, which a recording does not hold."""
+    seen: dict[str, bool | None] = {}
+    original = pulumi.CustomResource.__init__
+
+    def spy(self: Any, t: str, name: str, props: Any = None, opts: Any = None, *rest: Any, **more: Any) -> None:
+        seen[name] = opts.retain_on_delete if opts else None
+        original(self, t, name, props, opts, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulumi.CustomResource, "__init__", spy)
+        record(config)
+    return seen
+
+
+class TestSettingsAndSecrets:
+    def test_they_are_immutable_and_named_by_pulumi(self) -> None:
+        recording = record(with_digits(secrets=["apiToken"]), secrets={"apiToken": "canary"})
+        for kind in ("ConfigMap", "Secret"):
+            inputs = recording.one(kind)
+            assert inputs["immutable"] is True
+            assert "name" not in inputs["metadata"]
+
+    def test_pods_name_the_objects_that_they_read_so_that_a_change_rolls_them(self) -> None:
+        recording = record(with_digits(secrets=["apiToken"]), secrets={"apiToken": "canary"})
+        spec = recording.one("Deployment")["spec"]["template"]["spec"]
+        assert spec["containers"][0]["envFrom"] == [{"configMapRef": {"name": "digits-settings-7f3a9c21"}}]
+        assert spec["volumes"][1]["secret"]["secretName"] == "digits-secrets-7f3a9c21"
+
+    def test_a_models_environment(self) -> None:
+        recording = record(with_digits(env={"LOG_LEVEL": "debug"}))
+        assert recording.one("ConfigMap")["data"] == {"LOG_LEVEL": "debug", "MODEL_NAME": "digits", "PORT": "8080"}
+
+    def test_secret_values_are_marked_secret_and_are_in_the_secret_only(self) -> None:
+        recording = record(with_digits(secrets=["apiToken"]), secrets={"apiToken": "canary"})
+        holders = [r for r in recording.resources if "canary" in repr(r.inputs)]
+        assert [(r.type, r.secret) for r in holders] == [("kubernetes:core/v1:Secret", frozenset({"stringData"}))]
+        assert holders[0].inputs["stringData"] == {"apiToken": "canary"}
+        assert "canary" not in repr(recording.outputs)
+
+    def test_each_model_gets_its_own_secrets_only(self) -> None:
+        models = {"digits": DIGITS | {"secrets": ["a"]}, "iris": PROMOTED | {"secrets": ["b"]}}
+        recording = record(STACK | {"models": models}, secrets={"a": "1", "b": "2"})
+        assert recording.one("Secret", "digits")["stringData"] == {"a": "1"}
+        assert recording.one("Secret", "iris")["stringData"] == {"b": "2"}
+
+
+class TestDeployment:
+    def test_no_update_takes_capacity_away(self) -> None:
+        strategy = record(STACK).one("Deployment")["spec"]["strategy"]
+        assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+
+    def test_one_value_sets_how_long_a_start_may_take(self) -> None:
+        deployment = record(with_digits(startupTimeoutSeconds=20, replicas=3)).one("Deployment")
+        assert deployment["spec"]["progressDeadlineSeconds"] == 20
+        assert deployment["metadata"]["annotations"] == {"pulumi.com/timeoutSeconds": "70"}
+
+    def test_the_version_is_on_the_pods_and_not_in_the_selector(self) -> None:
+        spec = record(STACK).one("Deployment")["spec"]
+        labels = spec["template"]["metadata"]["labels"]
+        assert labels["app.kubernetes.io/version"] == DIGEST.removeprefix("sha256:")[:12]
+        selector = spec["selector"]["matchLabels"]
+        assert selector == {key: value for key, value in labels.items() if not key.endswith("/version")}
+
+    def test_its_service_account_has_no_token(self) -> None:
+        recording = record(STACK)
+        assert recording.one("ServiceAccount")["automountServiceAccountToken"] is False
+        pod = recording.one("Deployment")["spec"]["template"]["spec"]
+        assert pod["serviceAccountName"] == "digits-account-7f3a9c21"
+
+
+class TestService:
+    def test_it_is_named_like_the_model_and_finds_its_pods(self) -> None:
+        recording = record(STACK)
+        service = recording.one("Service")
+        assert service["metadata"]["name"] == "digits"
+        pods = recording.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+        assert service["spec"]["selector"].items() <= pods.items()
+        assert service["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+
+    @pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "LoadBalancer"])
+    def test_its_type(self, kind: str) -> None:
+        assert record(with_digits(service={"type": kind})).one("Service")["spec"]["type"] == kind
+
+
+class TestCluster:
+    @pytest.mark.parametrize(
+        ("cluster", "inputs"),
+        [
+            ("local", {"clusterIdentifier": "local", "kubeconfig": ""}),
+            ("gke_acme", {"clusterIdentifier": "gke_acme", "kubeconfig": "", "context": "gke_acme"}),
+        ],
+    )
+    def test_the_provider_holds_no_path_of_this_machine(
+        self, cluster: str, inputs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("KUBECONFIG", "/somewhere/kubeconfig")
+        recording = record(STACK | {"cluster": cluster})
+        [provider] = [r for r in recording.resources if r.type == "pulumi:providers:kubernetes"]
+        assert provider.inputs == inputs
+
+    def test_every_kubernetes_object_goes_to_it(self) -> None:
+        recording = record(STACK)
+        used = {r.provider for r in recording.resources if r.type.startswith("kubernetes:")}
+        assert len(used) == 1
+        assert "::cluster::" in used.pop()
+
+    def test_the_namespace_is_the_configured_one_and_restricted(self) -> None:
+        recording: Recording = record(STACK)
+        metadata = recording.one("Namespace", "models")["metadata"]
+        assert metadata["name"] == "models"
+        assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+        objects = [r for r in recording.resources if r.type.startswith("kubernetes:")]
+        assert {r.inputs["metadata"].get("namespace") for r in objects} == {"models", None}

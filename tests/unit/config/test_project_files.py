@@ -1,0 +1,43 @@
+"""The project's own Pulumi files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.config import StackConfig
+
+from .conftest import Load
+
+ROOT = Path(__file__).resolve().parents[3]
+STACK_FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
+
+
+def test_there_is_a_stack_for_development() -> None:
+    assert ROOT / "Pulumi.dev.yaml" in STACK_FILES
+
+
+@pytest.mark.parametrize("file", STACK_FILES, ids=lambda file: file.name)
+def test_a_stack_file_holds_no_salt_no_ciphertext_and_needs_no_secret(
+    file: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document: dict[str, Any] = yaml.safe_load(file.read_text())
+    assert set(document) == {"config"}
+    assert "secure" not in file.read_text()
+    monkeypatch.chdir(ROOT)
+    assert load(document["config"], stack=file.suffixes[0][1:]).secrets == {}
+
+
+def test_a_new_project_is_asked_for_what_has_no_default() -> None:
+    template = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["template"]
+    assert template["description"]
+    required = {f"model-serving:{name}" for name, field in StackConfig.model_fields.items() if field.is_required()}
+    # Models are a section of their own, which a prompt cannot ask for; Pulumi.dev.yaml holds an example.
+    assert set(template["config"]) == required - {"model-serving:models"}
+    assert all(prompt["description"] and prompt["default"] for prompt in template["config"].values())
+
+
+def test_dev_works_where_nothing_is_set_up_yet() -> None:
+    config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    assert config["model-serving:cluster"] == "local"
