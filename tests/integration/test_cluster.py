@@ -152,6 +152,34 @@ def test_logs_and_exec_reach_a_pod(cluster: Cluster) -> None:
     assert output.startswith("CoreDNS")
 
 
+def test_the_node_pulls_from_the_local_registry(cluster: Cluster, tmp_path: Path) -> None:
+    deploy_probe(cluster)
+    [pod] = cluster.get("pods", "-l", "app=probe")["items"]
+    image, copy = pod["spec"]["containers"][0]["image"], "localhost:5001/copied:1"
+    [socket] = cluster.machine.run("sh", "-c", "ls /run/model-serving/*/containerd.sock").stdout.split()
+    settings = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(tmp_path)}},
+        "http": {"addr": "127.0.0.1:5001"},
+    }
+    (tmp_path / "config.yml").write_text(json.dumps(settings))
+    serve = f"exec registry serve '{tmp_path}/config.yml' >'{tmp_path}/log' 2>&1 </dev/null & echo $!"
+    pid = cluster.machine.run("sh", "-c", serve, env=cluster.env).stdout.strip()
+    ctr = ["ctr", "--address", socket, "-n", "k8s.io", "images"]
+    wait_for(lambda: cluster.machine.run("sh", "-c", "ss -Hltn | grep -q 127.0.0.1:5001").returncode == 0)
+    for arguments in (["tag", image, copy], ["push", "--plain-http", copy], ["rm", copy]):
+        done = cluster.machine.run(*ctr, *arguments)
+        assert done.returncode == 0, done.stderr
+
+    code, output = cluster.kubectl("run", "pulled", f"--image={copy}", "--image-pull-policy=Always")
+
+    assert code == 0, output
+    code, output = cluster.kubectl("wait", "--for=condition=Ready", "pod/pulled", "--timeout=60s")
+    assert code == 0, output
+    cluster.kubectl("delete", "pod", "pulled", "--now")
+    cluster.machine.run("kill", pid)
+
+
 def test_pod_security_restricted_refuses_a_privileged_pod(cluster: Cluster) -> None:
     cluster.apply(
         {

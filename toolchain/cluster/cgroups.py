@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from toolchain.cluster.errors import ClusterError
@@ -9,7 +10,8 @@ from toolchain.cluster.layout import CGROUP
 from toolchain.cluster.mounts import unescape
 from toolchain.cluster.processes import wait_until
 
-_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
+# The kubelet insists on all of these that the machine has, but for io, which containers use.
+_CONTROLLERS = ("cpu", "cpuset", "hugetlb", "io", "memory", "pids")
 
 
 def hierarchies(mountinfo: str | None = None) -> dict[Path, str]:
@@ -23,14 +25,19 @@ def hierarchies(mountinfo: str | None = None) -> dict[Path, str]:
     return found
 
 
-def create() -> None:
-    """Make the group in every hierarchy; the kubelet refuses to start when one lacks it."""
-    for root, kind in hierarchies().items():
+def create(found: Mapping[Path, str] | None = None) -> None:
+    """Make the group in every hierarchy; the kubelet refuses to start when one lacks it, or a controller of it.
+
+    ``found`` is ``hierarchies()`` unless given.
+    """
+    found = hierarchies() if found is None else found
+    for root in found:
         try:
-            if kind == "cgroup2":
+            if set(found.values()) == {"cgroup2"}:  # beside cgroup v1 nobody asks it for controllers
                 available = (root / "cgroup.controllers").read_text().split()
-                for controller in set(_CONTROLLERS) & set(available):
-                    (root / "cgroup.subtree_control").write_text(f"+{controller}")
+                wanted = [f"+{controller}" for controller in _CONTROLLERS if controller in available]
+                # They stay enabled at the root: whoever came to use them meanwhile would lose them.
+                (root / "cgroup.subtree_control").write_text(" ".join(wanted))
             (root / CGROUP).mkdir(exist_ok=True)
         except OSError as error:
             raise ClusterError(f"{root / CGROUP}: cannot make the pods' control group: {error.strerror}") from error

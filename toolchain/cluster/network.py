@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -47,19 +48,19 @@ def set_up(layout: Layout) -> None:
     run(["ip", "link", "set", BRIDGE, "up"], what="pod network")
     # Without it, a host that is offline or behind a VPN sends Service addresses elsewhere before kube-proxy sees them.
     run(["ip", "route", "replace", SERVICE_CIDR, "dev", BRIDGE, "src", NODE_IP], what="pod network")
-    run(["iptables-restore", "--noflush", "-w"], stdin=_rules(run(["iptables-save"], what="rules")), what="rules")
+    run(["iptables-restore", "--noflush", "-w"], stdin=rules(run(["iptables-save"], what="rules")), what="rules")
 
 
-def _rules(saved: str) -> str:
+def rules(saved: str) -> str:
     """Input of iptables-restore: our chains, and the jumps to them that ``saved`` lacks."""
     lines: list[str] = []
     for table, chains in _CHAINS.items():
         section = saved.partition(f"*{table}\n")[2].partition("COMMIT")[0].splitlines()
         lines += [f"*{table}", *(f":{_CHAIN}-{builtin} - [0:0]" for builtin in chains)]
-        for builtin, rules in chains.items():
+        for builtin, wanted in chains.items():
             if f"-A {builtin} -j {_CHAIN}-{builtin}" not in section:
                 lines.append(f"-I {builtin} 1 -j {_CHAIN}-{builtin}")
-            lines += [f"-A {_CHAIN}-{builtin} {rule}" for rule in rules]
+            lines += [f"-A {_CHAIN}-{builtin} {rule}" for rule in wanted]
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
 
@@ -82,7 +83,7 @@ def tear_down(layout: Layout) -> None:
 def removal(saved: str) -> str:
     """Input of iptables-restore that removes Kubernetes' and our chains and the jumps to them, and nothing else."""
     script: list[str] = []
-    for section in saved.split("*")[1:] if saved.startswith("*") else saved.split("\n*")[1:]:
+    for section in ("\n" + saved).split("\n*")[1:]:
         table, *lines = section.splitlines()
         chains = [line[1:].split()[0] for line in lines if line.startswith(":") and _ours(line[1:].split()[0])]
         if not chains:
@@ -100,7 +101,7 @@ def _ours(chain: str) -> bool:
 
 
 def _target(rule: str) -> str:
-    words = rule.split()
+    words = shlex.split(rule)  # a comment in quotes may hold anything
     return next((words[i + 1] for i in range(len(words) - 1) if words[i] in ("-j", "-g")), "")
 
 
