@@ -14,6 +14,7 @@ class ModelImageArgs:
     """What is built and where it is pushed.
 
     Attributes:
+        framework: what the training code is written in; the exporter's word for it.
         source: the folder of the model's training code, relative to the project.
         repository: registry and path; the model's name is appended.
         platforms: like "linux/arm64"; none for the builder's own.
@@ -21,6 +22,7 @@ class ModelImageArgs:
 
     model: str
     stack: str
+    framework: str
     source: str
     repository: str
     platforms: tuple[str, ...] = ()
@@ -43,6 +45,7 @@ class ModelImage(pulumi.ComponentResource):
         image = docker_build.Image(
             f"{name}-build",
             context={"location": build_context.stage(args.model, Path(args.source)).as_posix()},
+            build_args={"FRAMEWORK": args.framework},
             platforms=[docker_build.Platform(platform) for platform in args.platforms],
             tags=[tag],
             push=True,

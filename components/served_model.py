@@ -113,6 +113,7 @@ class ServedModel(pulumi.ComponentResource):
             ModelImageArgs(
                 model=args.model,
                 stack=args.stack,
+                framework=args.config.source.framework,
                 source=args.config.source.path,
                 repository=args.registry.repository,
                 platforms=args.image.platforms,

@@ -75,7 +75,9 @@ class TestImages:
         [container] = recording.one("Deployment")["spec"]["template"]["spec"]["containers"]
         assert container["image"] == f"localhost:5001/models/digits@{DIGEST}"
         image = recording.one("Image")
-        assert {key: image[key] for key in ("tags", "push", "buildOnPreview", "context", "cacheFrom", "cacheTo")} == {
+        compared = ("buildArgs", "tags", "push", "buildOnPreview", "context", "cacheFrom", "cacheTo")
+        assert {key: image[key] for key in compared} == {
+            "buildArgs": {"FRAMEWORK": "keras"},
             "tags": ["localhost:5001/models/digits:dev"],
             "push": True,
             "buildOnPreview": False,
