@@ -16,7 +16,8 @@ from lightkube.core.exceptions import ConfigError
 from .errors import ApiError, Unreachable
 from .kubeconfig import Access
 
-TIMEOUT = httpx.Timeout(30.0, connect=10.0)  # seconds
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)  # seconds
+_PATIENT = httpx.Timeout(30.0, connect=10.0, read=None)
 _EXEC_API = "client.authentication.k8s.io"
 
 
@@ -26,7 +27,7 @@ class Connection:
     def __init__(self, access: Access) -> None:
         self.server = str(access.cluster.get("server"))
         proxy = access.cluster.get("proxy-url")
-        parameters = ConnectionParams(timeout=TIMEOUT, proxy=proxy)
+        parameters = ConnectionParams(timeout=_TIMEOUT, proxy=proxy)
         self._client = _client(_single_config(access), parameters)
 
     async def request(
@@ -57,9 +58,8 @@ class Connection:
     @asynccontextmanager
     async def lines(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[AsyncIterator[str]]:
         """Open a response that goes on for minutes, such as a watch, and iterate over its lines."""
-        timeout = httpx.Timeout(TIMEOUT, read=None)
         try:
-            async with self._client.stream("GET", path, params=dict(parameters), timeout=timeout) as response:
+            async with self._client.stream("GET", path, params=dict(parameters), timeout=_PATIENT) as response:
                 if response.is_error:
                     await response.aread()
                     self._answer(response)

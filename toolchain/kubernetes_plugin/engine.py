@@ -62,8 +62,9 @@ class Reporter:
         await self._once(severity, message, passing=False)
 
     async def clear(self) -> None:
-        """Take the last status off the screen."""
-        await self._engine.log("info", "", self._urn, passing=True)
+        """Take the last status off the screen, if there was one."""
+        if self._given:
+            await self._engine.log("info", "", self._urn, passing=True)
 
     async def _once(self, severity: Severity, message: str, *, passing: bool) -> None:
         if (severity, message) not in self._given:

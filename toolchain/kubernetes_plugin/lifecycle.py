@@ -1,6 +1,7 @@
 """Creating, updating, reading and deleting objects: what the engine's operations mean in a cluster."""
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -199,7 +200,14 @@ async def _ready(op: Operation, inputs: Object, live: Object) -> Object:
     tracker = awaits.tracker_for(inputs, live)
     if tracker is None:
         return live
-    return await awaits.wait(op.cluster, tracker, op.reporter, op.cancelled, awaits.timeout(op.timeout, inputs))
+    try:
+        return await awaits.wait(op.cluster, tracker, op.reporter, op.cancelled, awaits.timeout(op.timeout, inputs))
+    except PluginError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        # Even then the object exists, and the state has to know it.
+        raise PluginError(f"bug in the Kubernetes plugin ({type(error).__name__}: {error})") from error
 
 
 async def _latest(op: Operation, live: Object) -> Object:

@@ -73,6 +73,10 @@ class Tracker:
         """Whether the state at the end of the patience may pass as ready."""
         return False
 
+    def healthy(self) -> bool:
+        """Whether a single look, with no time to wait, finds nothing wrong."""
+        return self.ready() or self.good_enough()
+
     def wake_at(self) -> float | None:
         """When `ready` may change though nothing happens, on the tracker's clock."""
         return None

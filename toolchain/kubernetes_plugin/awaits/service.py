@@ -81,6 +81,10 @@ class ServiceTracker(Tracker):
     def good_enough(self) -> bool:
         return self._has_address() and not self._endpoints(ready=False)
 
+    def healthy(self) -> bool:
+        # In the middle of a rollout some pods are not ready, and the others do the work.
+        return self.good_enough() or (self._has_address() and self._endpoints(ready=True))
+
     def wake_at(self) -> float | None:
         settles_at = self._settles_at()
         return settles_at if settles_at > self.clock() else None
@@ -89,7 +93,7 @@ class ServiceTracker(Tracker):
         if self.ready():
             return []
         if self._endpoints(ready=True) and not self._endpoints(ready=False):
-            return [Message("info", "[2/3] Attempting to allocate IP address to Service")]
+            return [Message("info", "[2/3] Waiting for the endpoints to settle")]
         return [Message("info", "[1/3] Finding Pods to direct traffic to")]
 
     def reasons(self) -> list[str]:

@@ -19,6 +19,9 @@ _TROUBLE_SECONDS: Final = 10.0
 _EVENT: Final = Kind("", "v1", "Event")
 _EVENTS_SHOWN: Final = 3
 
+_Item = tuple[str, Event] | Exception
+_Queue = asyncio.Queue[_Item]
+
 
 async def wait(
     cluster: Cluster,
@@ -42,7 +45,7 @@ async def wait(
         NotReady: it failed, took too long, or was cancelled.
     """
     loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[tuple[str, Event] | PluginError] = asyncio.Queue()
+    queue: _Queue = asyncio.Queue()
     deadline = loop.time() + timeout
     tick = loop.time() + _TROUBLE_SECONDS
     async with AsyncExitStack() as stack:
@@ -75,7 +78,7 @@ async def wait(
             if stop.done():
                 name = name_of(tracker.latest)
                 raise await _not_ready(cluster, tracker, f'Resource operation was cancelled for "{name}"')
-            if isinstance(item, PluginError):
+            if isinstance(item, Exception):
                 raise item
             if item is not None:
                 await _take(tracker, reporter, *item)
@@ -98,7 +101,7 @@ async def look(cluster: Cluster, tracker: Tracker) -> None:
         for item in items:
             tracker.observe(source.name, "ADDED", item)
         tracker.observe(source.name, "SYNCED", {})
-    if not tracker.ready() and not tracker.good_enough():
+    if not tracker.healthy():
         raise await _not_ready(cluster, tracker, _failed_to_start(tracker))
 
 
@@ -107,8 +110,8 @@ def _failed_to_start(tracker: Tracker) -> str:
 
 
 async def _next(
-    queue: "asyncio.Queue[tuple[str, Event] | PluginError]", stop: asyncio.Task[bool], patience: float
-) -> tuple[str, Event] | PluginError | None:
+    queue: _Queue, stop: asyncio.Task[bool], patience: float
+) -> _Item | None:
     """The next item, or None when patience runs out or the wait is to stop."""
     with suppress(asyncio.QueueEmpty):
         return queue.get_nowait()
@@ -131,7 +134,7 @@ def _warnings_about(obj: Object) -> Source:
 
 
 async def _pump(
-    cluster: Cluster, tracker: Tracker, source: Source, queue: "asyncio.Queue[tuple[str, Event] | PluginError]"
+    cluster: Cluster, tracker: Tracker, source: Source, queue: _Queue
 ) -> None:
     namespace = metadata(tracker.applied).get("namespace") or ""
     try:
@@ -141,6 +144,8 @@ async def _pump(
         # Without the rights to see pods or events, the wait goes on with what can be seen.
         if source.essential:
             queue.put_nowait(error)
+    except Exception as error:
+        queue.put_nowait(error)
 
 
 async def _take(tracker: Tracker, reporter: Reporter, source: str, event: Event) -> None:
