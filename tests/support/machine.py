@@ -49,7 +49,9 @@ class Machine:
             "done",
             "mount -t tmpfs run /run",
             "mkdir /run/upper /run/work",
-            "mount -t overlay -o lowerdir=/var,upperdir=/run/upper,workdir=/run/work overlay /var",
+            # In the overlay only: the host's files stay, and its own cluster's comings and goings do not show.
+            "mount -t overlay -o lowerdir=/var,upperdir=/run/upper,workdir=/run/work overlay /var"
+            " && rm -rf /var/lib/cni /var/lib/kubelet /var/log/containers /var/log/pods",
             "mount -t tmpfs run /run",
             "mkdir /run/mount",  # mount(8) makes it, and leaves it
             "ip link set lo up",
