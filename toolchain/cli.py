@@ -1,5 +1,6 @@
 """The command line."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -24,6 +25,7 @@ StackOption = Annotated[str, typer.Option("--stack", "-s", help="Name of the sta
 
 def run() -> NoReturn:
     """Run the command line and exit: with one message instead of a traceback for a failure of the user's concern."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app(prog_name="python3 -m toolchain")
     except ToolchainError as error:
@@ -36,6 +38,11 @@ def run() -> NoReturn:
         err.print("interrupted")
         sys.exit(130)
     sys.exit(0)
+
+
+def _terminate(*_: object) -> NoReturn:
+    """Make SIGTERM unwind as Ctrl-C does: what runs for us is ended too."""
+    raise KeyboardInterrupt
 
 
 @app.command()

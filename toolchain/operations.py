@@ -1,5 +1,7 @@
 """The commands that work on a stack."""
 
+import textwrap
+
 from rich.table import Table
 
 from toolchain import engine, local, services, stack_config
@@ -103,7 +105,7 @@ def _print_troubles(pods: list[Pod], *, only_unready: bool) -> None:
         if pod.troubles and not (only_unready and pod.ready):
             err.print(f"pod {pod.name} ({pod.model}):", style="bold", markup=False)
             for trouble in pod.troubles:
-                err.print(f"  {trouble}", markup=False)
+                err.print(textwrap.indent(trouble, "  "), markup=False)
 
 
 def shell_environment(stack: Stack) -> str:

@@ -10,6 +10,8 @@ from toolchain.errors import ToolchainError
 
 _TAIL_LINES = 20
 
+_running: set[subprocess.Popen[str]] = set()
+
 
 def run(
     command: Sequence[str | Path],
@@ -41,6 +43,7 @@ def run(
         raise ToolchainError(step, f"cannot run {words[0]}: {error.strerror}", todo) from None
     with process:
         assert process.stdout is not None
+        _running.add(process)
         try:
             for line in process.stdout:
                 tail.append(line.rstrip())
@@ -48,9 +51,17 @@ def run(
         except BaseException:  # Ctrl-C as well: nothing of ours keeps running
             process.terminate()
             raise
+        finally:
+            _running.discard(process)
     if process.returncode:
         said = "\n".join(f"  | {line}" for line in tail)
         raise ToolchainError(step, f"`{' '.join(words)}` ended with {process.returncode}:\n{said}", todo)
+
+
+def terminate_all() -> None:
+    """End every command that ``run`` runs in other threads; each then fails there."""
+    for process in list(_running):
+        process.terminate()
 
 
 def output(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, timeout: float = 20) -> str:

@@ -306,7 +306,7 @@ def base() -> Part:
     return Part(
         name="Base image",
         version=versions.DEBIAN_SUITE,
-        detect=base_image.docker_hub,
+        detect=lambda: None if base().in_cache() else base_image.docker_hub(),
         sources=(base_image.Debootstrap(versions.DEBIAN_SUITE),),
         key=base_image.RECIPE,
         needs=(container_runtime(),),

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from toolchain import paths, shell
+from toolchain import paths, shell, versions
 from toolchain.parts.model import Found, same_major
 
 # Where systems keep programs that only root's PATH has.
@@ -50,16 +50,10 @@ def programs(
 
 
 def language_host() -> Found | None:
-    """The Python language host of an installed Pulumi CLI, with the two scripts it starts programs with."""
-    cli = which("pulumi")
+    """The Python language host that came with an installed Pulumi CLI, when that CLI itself is used."""
+    cli = programs("pulumi", version=("version",), pinned=versions.PULUMI)()
     host = which("pulumi-language-python")
-    if cli is None or host is None:
-        return None
-    folder = host.resolve().parent
-    if not (folder / "pulumi-language-python-exec").exists() and which("pulumi-language-python-exec") is None:
-        return None
-    match = _VERSION.search(shell.output([cli, "version"], timeout=5))
-    return Found(match.group(1), str(host)) if match else None
+    return Found(cli.version, str(host)) if cli and host else None
 
 
 def plugin(name: str, version: str) -> Callable[[], Found | None]:

@@ -5,17 +5,19 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import paths
+from toolchain import paths, shell
 from toolchain.errors import ToolchainError
 from toolchain.parts.model import Found, Part, Source
 from toolchain.progress import Progress, Step
 
 _SIDE_BY_SIDE = 2
+_LEFTOVER_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,12 @@ class Plan:
 
 
 def plan(part: Part) -> Plan:
-    """Find a part, in the cache or installed, or the places it can be had from now."""
+    """Find a part, installed or in the cache, or the places it can be had from now."""
+    if found := part.detect():
+        return Plan(part, found)
     cached = part.in_cache()
     if cached and not part.provisional:
         return Plan(part, cached)
-    if found := part.detect():
-        return Plan(part, found)
     sources = tuple(source for source in part.sources if source.available())
     if cached and len(sources) == 1:
         return Plan(part, cached)
@@ -70,13 +72,17 @@ def install(parts: Sequence[Part], progress: Progress, lacking_rights: Sequence[
             "this machine lacks:\n" + "\n".join(f"  - {line}" for line in lacking),
             "Nothing was started. `python3 -m toolchain doctor` shows every part.",
         )
+    _remove_leftovers()
     _link(plans)
     todo = [entry for entry in plans if entry.found is None]
     if todo:
         progress.say(f"{len(todo)} of {len(plans)} parts are to be had: {', '.join(e.part.name for e in todo)}")
     found = _obtain_all(todo, progress)
     result = [entry.found or found[entry.part.name] for entry in plans]
-    _link(Plan(entry.part, have) for entry, have in zip(plans, result, strict=True))
+    for entry, have in zip(plans, result, strict=True):
+        if entry.part.provisional and have.where == str(entry.part.folder):
+            instead = entry.part.sources[-1].label
+            progress.say(f"{entry.part.name}: the official one can be neither found nor downloaded; using {instead}")
     return result
 
 
@@ -103,8 +109,14 @@ def _obtain_all(plans: list[Plan], progress: Progress) -> dict[str, Found]:
     # A part that others wait for is submitted before them, so that waiting can never fill all places.
     ordered = sorted(plans, key=lambda entry: len(entry.part.needs))
     with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-        for entry in ordered:
-            futures[entry.part.name] = pool.submit(work, entry)
+        try:
+            for entry in ordered:
+                futures[entry.part.name] = pool.submit(work, entry)
+            wait(futures.values())
+        except BaseException:  # Ctrl-C: the pool waits for its threads, and they for what they run
+            failed.set()
+            shell.terminate_all()
+            raise
     errors = [error for future in futures.values() if (error := future.exception())]
     real = [error for error in errors if not isinstance(error, _Stopped)]
     if real:
@@ -157,6 +169,13 @@ def _obtain_from(part: Part, source: Source, step: Step) -> Found:
     return found
 
 
+def _remove_leftovers() -> None:
+    """Drop what a killed run left half done, once nothing can still be working on it."""
+    for path in (paths.cache() / "tools").glob(".*"):
+        if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _link(plans: Iterable[Plan]) -> None:
     for entry in plans:
         folder = bin_folder()
@@ -164,8 +183,12 @@ def _link(plans: Iterable[Plan]) -> None:
             # Pulumi warns at every run of a resource plugin that it finds on PATH.
             folder = paths.pulumi_home() / "plugins" / f"resource-{entry.part.plugin}-v{entry.part.version}"
         for name in entry.part.executables:
-            if entry.found and (program := entry.found.executables.get(name)):
+            if entry.found is None:
+                continue
+            if program := entry.found.executables.get(name):
                 _put(program, folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)  # the user's own on PATH is not to be hidden
 
 
 def _put(program: Path, target: Path) -> None:

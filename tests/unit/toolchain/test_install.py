@@ -1,6 +1,7 @@
 """Where a part comes from, and what happens when getting it fails."""
 
 import io
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,11 +73,22 @@ def test_what_is_installed_is_used_before_any_source(progress: Progress) -> None
     assert place.asked == []
 
 
-def test_a_copy_in_the_cache_is_used_before_looking_for_anything(progress: Progress) -> None:
+def test_what_the_user_installs_later_takes_the_place_of_our_copy(progress: Progress) -> None:
     install([part(Place("build"))], progress)
-    looked: list[str] = []
-    assert plan(part(Place("build"), detect=lambda: looked.append("")))  # type: ignore[func-returns-value]
-    assert looked == []
+    install([part(Place("build"), detect=lambda: Found("1.1", "/usr/bin/tool"))], progress)
+    assert not (bin_folder() / "tool").exists()
+    install([part(Place("build"))], progress)
+    assert (bin_folder() / "tool").exists()
+
+
+def test_a_killed_runs_leftovers_are_dropped_a_day_later(progress: Progress) -> None:
+    old, young = paths.cache() / "tools" / ".tool-old", paths.cache() / "tools" / ".tool-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    install([part(Place("build"))], progress)
+    assert young.exists()
+    assert not old.exists()
 
 
 def test_another_version_or_key_is_another_part(progress: Progress) -> None:

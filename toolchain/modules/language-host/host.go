@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
@@ -27,7 +28,7 @@ const (
 	// A program that exits with this code has already told the user what is wrong.
 	exitBail = 32
 
-	// How long an interrupted Python process may take to clean up before it is killed.
+	// How long a terminated Python process may take to clean up before it is killed.
 	interruptGrace = 5 * time.Second
 )
 
@@ -300,9 +301,10 @@ func (h *host) childContext(call context.Context) (context.Context, context.Canc
 	return ctx, func() { stop(); cancel() }
 }
 
-// runToEnd runs a command and returns its exit code. When the command's context ends it is interrupted, then killed.
+// runToEnd runs a command and returns its exit code. When the command's context ends it is terminated, then killed.
+// Not by an interrupt: Python answers that with a traceback, which would bury the error that ended the update.
 func runToEnd(cmd *exec.Cmd) (int, error) {
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = interruptGrace
 	err := cmd.Run()
 	var exit *exec.ExitError
