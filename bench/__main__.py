@@ -9,11 +9,13 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.figure import Figure
+if TYPE_CHECKING:
+    from bench.figure import Figure
 
 # Name on the command line -> what it measures. The module `bench.<name>` has `run(progress) -> list[Figure]`.
 BENCHMARKS = {

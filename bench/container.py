@@ -82,18 +82,29 @@ def _pod(image: str, identity: str, port: int, env: Mapping[str, str]) -> Iterat
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": "default"},
-        "spec": {"hostNetwork": True, "terminationGracePeriodSeconds": 1, "restartPolicy": "Never", "containers": [container]},
+        "spec": {
+            "hostNetwork": True,
+            "terminationGracePeriodSeconds": 1,
+            "restartPolicy": "Never",
+            "containers": [container],
+        },
     }
     environment = {**os.environ, **env}
     subprocess.run(
-        ["kubectl", "apply", "-f", "-"], input=json.dumps(manifest), text=True, check=True, env=environment,
+        ["kubectl", "apply", "-f", "-"],
+        input=json.dumps(manifest),
+        text=True,
+        check=True,
+        env=environment,
         stdout=subprocess.DEVNULL,
     )
     try:
         yield
     finally:
         subprocess.run(
-            ["kubectl", "-n", "default", "delete", "pod", name, "--wait=true"], check=True, env=environment,
+            ["kubectl", "-n", "default", "delete", "pod", name, "--wait=true"],
+            check=True,
+            env=environment,
             stdout=subprocess.DEVNULL,
         )
 

@@ -64,7 +64,9 @@ def _preview(stack: Workspace) -> float:
     began = time.monotonic()
     done = subprocess.run(
         ["pulumi", "preview", "--stack", "dev", "--expect-no-changes", "--non-interactive"],
-        cwd=stack.path, env=stack.environment | {"PATH": os.pathsep.join((stack.env["PATH"],))}, capture_output=True,
+        cwd=stack.path,
+        env=stack.environment | {"PATH": os.pathsep.join((stack.env["PATH"],))},
+        capture_output=True,
     )
     if done.returncode != 0:
         raise RuntimeError(f"preview in {stack.path} is not clean:\n{done.stdout.decode()}{done.stderr.decode()}")

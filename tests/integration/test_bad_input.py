@@ -51,7 +51,9 @@ def digits(workspace: Workspace, **changes: Any) -> dict[str, Any]:
 
 def resources(workspace: Workspace) -> list[str]:
     state = json.loads(workspace.pulumi("stack", "export", "--stack", "dev").stdout)
-    return [r["type"] for r in state["deployment"].get("resources", []) if r["type"].startswith(("kubernetes:", "docker"))]
+    return [
+        r["type"] for r in state["deployment"].get("resources", []) if r["type"].startswith(("kubernetes:", "docker"))
+    ]
 
 
 def refused(workspace: Workspace, command: str = "preview") -> str:
@@ -93,10 +95,12 @@ def test_a_missing_secret_value_names_the_command_that_sets_it(workspace: Worksp
 def test_a_model_that_does_not_export(workspace: Workspace) -> None:
     broken = workspace.path / "model/broken"
     broken.mkdir()
-    (broken / "train.py").write_text("def fit():\n    return None\n")
+    (broken / "train.py").write_text(
+        "MINIMUM_ACCURACY = 0.9\n\n\ndef train():\n    return {}\n\n\ndef held_out():\n    return [], []\n"
+    )
     workspace.set_config(models=digits(workspace, source={"framework": "keras", "path": "model/broken"}))
     printed = refused(workspace, "up")
-    assert "train()" in printed
+    assert "train() returned dict; it must return a keras.Model" in printed
     assert "kubernetes:apps/v1:Deployment" not in resources(workspace)
 
 
@@ -124,7 +128,8 @@ def test_an_export_that_breaks_parity(workspace: Workspace) -> None:
 def test_a_registry_that_is_not_reachable(workspace: Workspace) -> None:
     workspace.set_config(registry={"repository": "localhost:1/models"})
     printed = refused(workspace, "up")
-    assert "localhost:1" in printed and "connection refused" in printed
+    assert "localhost:1" in printed
+    assert "connection refused" in printed
     assert "kubernetes:apps/v1:Deployment" not in resources(workspace)
 
 
@@ -157,12 +162,11 @@ def test_not_enough_rights(workspace: Workspace, local_cluster: LocalCluster, tm
 
     kubectl("create", "serviceaccount", "nobody")
     try:
-        limited = kubeconfig(
-            local_cluster.kubeconfig, tmp_path / "limited", token=kubectl("create", "token", "nobody")
-        )
+        limited = kubeconfig(local_cluster.kubeconfig, tmp_path / "limited", token=kubectl("create", "token", "nobody"))
         workspace.extra_env = {"KUBECONFIG": limited}
         printed = refused(workspace, "up")
-        assert "forbidden" in printed and "system:serviceaccount:default:nobody" in printed
+        assert "forbidden" in printed
+        assert "system:serviceaccount:default:nobody" in printed
         assert not [kind for kind in resources(workspace) if kind.startswith("kubernetes:")]
     finally:
         kubectl("delete", "serviceaccount", "nobody")

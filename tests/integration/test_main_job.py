@@ -49,7 +49,10 @@ def models(workspace: Workspace) -> dict[str, Any]:
 def kubectl(cluster: LocalCluster, *arguments: str) -> str:
     return subprocess.run(
         ["kubectl", "--kubeconfig", str(cluster.kubeconfig), *arguments],
-        env={**os.environ, **cluster.env}, check=True, capture_output=True, text=True,
+        env={**os.environ, **cluster.env},
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
 
 
@@ -130,8 +133,11 @@ def test_a_rotated_secret_rolls_the_pods_and_loses_no_request(
             [pod] = pods(local_cluster)
             assert pod["metadata"]["name"] not in previous
             previous.add(pod["metadata"]["name"])
-            assert kubectl(local_cluster, "-n", NAMESPACE, "exec", pod["metadata"]["name"], "--", *read.split()) == value
-    assert load.right > 0 and not load.failures
+            assert (
+                kubectl(local_cluster, "-n", NAMESPACE, "exec", pod["metadata"]["name"], "--", *read.split()) == value
+            )
+    assert load.right > 0
+    assert not load.failures
     state = workspace.pulumi("stack", "export", "--stack", "dev").stdout
     assert "canary" not in state
 
@@ -140,7 +146,7 @@ def test_new_weights_roll_out_and_lose_no_request(workspace: Workspace, served: 
     """Another seed trains other weights; the image changes by its digest and the answers stay right."""
     folder = workspace.path / "model/digits"
     training = folder / "train.py"
-    changed = training.read_text().replace("SEED = ", "SEED = 1 + ", 1)
+    changed = training.read_text().replace("set_random_seed(SEED)", "set_random_seed(SEED + 1)")
     assert changed != training.read_text()
     training.write_text(changed)
     with Load(served["nodePort"], "digits", folder) as load:
@@ -148,7 +154,8 @@ def test_new_weights_roll_out_and_lose_no_request(workspace: Workspace, served: 
     now = workspace.outputs()["models"]["digits"]
     assert now["image"] != served["image"]
     assert_answers_right(now, "digits", folder)
-    assert load.right > 0 and not load.failures
+    assert load.right > 0
+    assert not load.failures
     kept = {layer["digest"] for layer in Image(served["image"]).manifest()["layers"][:-1]}
     assert kept <= {layer["digest"] for layer in Image(now["image"]).manifest()["layers"]}
 
@@ -165,7 +172,8 @@ def test_a_wrong_model_never_answers(
     before = models(workspace)
     bad = spoil(Image(served["image"]))
     deployed = {key: value for key, value in before["digits"].items() if key != "source"} | {
-        "image": bad.reference, "startupTimeoutSeconds": 20,
+        "image": bad.reference,
+        "startupTimeoutSeconds": 20,
     }
     workspace.set_config(models=before | {"digits": deployed})
     try:
@@ -173,10 +181,12 @@ def test_a_wrong_model_never_answers(
             failed = workspace.up(check=False)
             refused = [pod for pod in pods(local_cluster) if pod["spec"]["containers"][0]["image"] == bad.reference]
         assert failed.returncode != 0
-        assert load.right > 0 and not load.failures
+        assert load.right > 0
+        assert not load.failures
         state = refused[0]["status"]["containerStatuses"][0]
         told = state["lastState"].get("terminated") or state["state"]["terminated"]
-        assert reason in told["message"] and told["exitCode"] == 1
+        assert reason in told["message"]
+        assert told["exitCode"] == 1
     finally:
         workspace.set_config(models=before)
         workspace.up()

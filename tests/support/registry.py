@@ -90,9 +90,10 @@ class Image:
 
 def _repack(layer: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
     """The gzipped tar `layer` with the contents of its regular files edited by `change`."""
-    source = tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz")
-    members = source.getmembers()
-    files = {m.name: source.extractfile(m).read() for m in members if m.isfile()}  # type: ignore[union-attr]
+    with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as source:
+        members = source.getmembers()
+        opened = {member.name: source.extractfile(member) for member in members if member.isfile()}
+        files = {name: file.read() for name, file in opened.items() if file}
     change(files)
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w:gz", format=tarfile.PAX_FORMAT) as repacked:

@@ -18,7 +18,10 @@ def copy_checkout(target: Path) -> Path:
     """Copy what git tracks, or would track, of this project to `target`, as a clone that holds uncommitted work."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split("\0")
     for name in filter(None, listed):
         if (ROOT / name).is_file():
@@ -61,7 +64,11 @@ class Workspace:
         """Run `pulumi` here. Raises AssertionError with everything it printed where `check` and it failed."""
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
-            cwd=self.path, env=self.environment, capture_output=True, text=True, timeout=timeout,
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
         if check:
             assert done.returncode == 0, f"pulumi {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
