@@ -54,8 +54,8 @@ def gists(message: str) -> list[str]:
 
 
 def _gist(text: str) -> str:
-    text = re.sub(r"containers with unready status: (\[\w+\]).*", r"containers with unready status: \1", text, flags=re.S)
-    text = re.sub(r"cluster is unreachable: .*", "cluster is unreachable", text, flags=re.S)
+    text = re.sub(r"(with unready status: \[\w+\]).*", r"\1", text, flags=re.S)
+    text = re.sub(r"(cluster is unreachable): .*", r"\1", text, flags=re.S)
     text = _MADE_UP_NAME.sub(r"\1-*", text)
     return text[:_GIST_LENGTH]
 

@@ -101,7 +101,7 @@ def test_unreachable(gated: tuple[Player, Gate]) -> None:
             if number == 1:
                 before = {resource["urn"] for resource in player.state()}
                 gate.close()
-                with pytest.raises(OSError), socket.create_connection(("127.0.0.1", gate.port), 1):
+                with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", gate.port), 1):
                     pass
                 player.at("config")
             played, recorded = player.run(step["command"]), Outcome.recorded(step)

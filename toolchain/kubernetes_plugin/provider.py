@@ -2,13 +2,13 @@
 
 import asyncio
 
-from . import lifecycle
+from . import operations
 from .config import Settings
 from .engine import Engine, Reporter
 from .errors import NoSuchKind, PluginError, Unreachable
-from .lifecycle import Operation
 from .naming import Autonaming, Kind
 from .objects import built_in_scope
+from .operations import Operation
 from .planning import Plan, check, has_namespaces, plan
 from .session import Session
 from .state import Stored
@@ -65,35 +65,35 @@ class Provider:
         return plan(Stored.of(outputs), program, self.session.settings)
 
     async def create(self, urn: str, program: Object, timeout: float, preview: bool) -> tuple[str, Object]:
-        """See `lifecycle.create`; a preview without a cluster gives the inputs."""
+        """See `operations.create`; a preview without a cluster gives the inputs."""
         if preview and await self.session.problem():
             return "", program
-        return await lifecycle.create(await self._operation(urn, timeout, preview), program)
+        return await operations.create(await self._operation(urn, timeout, preview), program)
 
     async def update(
         self, urn: str, outputs: Object, program: Object, ignored: list[str], timeout: float, preview: bool
     ) -> Object:
-        """See `lifecycle.update`; a preview without a cluster gives the inputs."""
+        """See `operations.update`; a preview without a cluster gives the inputs."""
         if preview and await self.session.problem():
             return program
         op = await self._operation(urn, timeout, preview)
-        return await lifecycle.update(op, Stored.of(outputs), program, ignored)
+        return await operations.update(op, Stored.of(outputs), program, ignored)
 
     async def read(self, urn: str, id_: str, outputs: Object, program: Object) -> tuple[Object, Object] | None:
-        """See `lifecycle.read`; without a cluster nothing is known, and nothing may be dropped from the state."""
+        """See `operations.read`; without a cluster nothing is known, and nothing may be dropped from the state."""
         if problem := await self.session.problem():
             if await self._may_forget(urn, problem):
                 return None
             raise PluginError(f"failed to read resource state due to unreachable cluster. {_FORGET_HELP}")
-        return await lifecycle.read(await self._operation(urn), id_, Stored.of(outputs), program)
+        return await operations.read(await self._operation(urn), id_, Stored.of(outputs), program)
 
     async def delete(self, urn: str, id_: str, outputs: Object, timeout: float) -> None:
-        """See `lifecycle.delete`."""
+        """See `operations.delete`."""
         if problem := await self.session.problem():
             if await self._may_forget(urn, problem):
                 return
             raise PluginError(f"configured Kubernetes cluster is unreachable. {_FORGET_HELP}")
-        await lifecycle.delete(await self._operation(urn, timeout), id_, Stored.of(outputs))
+        await operations.delete(await self._operation(urn, timeout), id_, Stored.of(outputs))
 
     async def _may_forget(self, urn: str, problem: Unreachable) -> bool:
         reporter = Reporter(self.engine, urn)

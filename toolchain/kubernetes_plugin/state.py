@@ -80,4 +80,7 @@ def marked(obj: Object, source: Object) -> Object:
     if not is_core(obj, "Secret"):
         return mark_secrets(obj, source)
     result = mark_secrets(obj, {k: v for k, v in source.items() if k not in ("data", "stringData")})
-    return {k: Secret(v) if k in ("data", "stringData") else v for k, v in result.items()}
+    for key in ("data", "stringData"):
+        if key in result and not isinstance(result[key], Secret):
+            result[key] = Secret(result[key])
+    return result

@@ -109,9 +109,7 @@ def _failed_to_start(tracker: Tracker) -> str:
     return f"Resource '{name_of(tracker.latest)}' was created but failed to initialize"
 
 
-async def _next(
-    queue: _Queue, stop: asyncio.Task[bool], patience: float
-) -> _Item | None:
+async def _next(queue: _Queue, stop: asyncio.Task[bool], patience: float) -> _Item | None:
     """The next item, or None when patience runs out or the wait is to stop."""
     with suppress(asyncio.QueueEmpty):
         return queue.get_nowait()
@@ -133,9 +131,7 @@ def _warnings_about(obj: Object) -> Source:
     return Source("events", _EVENT, {"fieldSelector": f"involvedObject.uid={metadata(obj).get('uid')},type=Warning"})
 
 
-async def _pump(
-    cluster: Cluster, tracker: Tracker, source: Source, queue: _Queue
-) -> None:
+async def _pump(cluster: Cluster, tracker: Tracker, source: Source, queue: _Queue) -> None:
     namespace = metadata(tracker.applied).get("namespace") or ""
     try:
         async for event in cluster.watch(source.kind, namespace, source.selectors):
