@@ -40,6 +40,7 @@ _SET_BY_OTHERS = tuple(
 
 def set_up(layout: Layout) -> None:
     """Make the bridge with the node's address, the route to the Services and the rules; what is there stays."""
+    _check_free()
     _set_sysctls(layout)
     links = {link["ifname"] for link in json.loads(run(["ip", "-j", "link", "show"], what="pod network"))}
     if BRIDGE not in links:
@@ -49,6 +50,17 @@ def set_up(layout: Layout) -> None:
     # Without it, a host that is offline or behind a VPN sends Service addresses elsewhere before kube-proxy sees them.
     run(["ip", "route", "replace", SERVICE_CIDR, "dev", BRIDGE, "src", NODE_IP], what="pod network")
     run(["iptables-restore", "--noflush", "-w"], stdin=rules(run(["iptables-save"], what="rules")), what="rules")
+
+
+def _check_free() -> None:
+    for block in (POD_CIDR, SERVICE_CIDR):
+        # "root": what lies within the block. A wider route, a VPN's 10.0.0.0/8 for one, does no harm: ours is nearer.
+        for route in json.loads(run(["ip", "-j", "route", "show", "root", block], what="pod network") or "[]"):
+            if route.get("dev") != BRIDGE:
+                raise ClusterError(
+                    f"pod network: {route['dst']} is routed to {route.get('dev', 'nowhere')} on this machine, and the "
+                    f"cluster needs {block}. Remove that route (`ip route del {route['dst']}`), or use another cluster"
+                )
 
 
 def rules(saved: str) -> str:
