@@ -33,9 +33,13 @@ def canonicalise(path: Path, output_names: Sequence[str]) -> None:
             )
         dimensions[0].dim_param = BATCH
 
-    renamed = {value.name: name for value, name in zip(graph.output, output_names, strict=True)}
-    kept = {value.name for value in graph.input}
-    _rename_values(graph, renamed, kept)
+    outputs = {value.name: name for value, name in zip(graph.output, output_names, strict=True)}
+    if any(attribute.type in _SUBGRAPHS for node in graph.node for attribute in node.attribute):
+        # Loops and branches reach for outer values by name. Such a model keeps its names: it works, but its bytes vary.
+        _rename(graph, outputs)
+    else:
+        _rename(graph, _names_by_place(graph, outputs))
+        _sort_weights(graph)
     # What was inferred about values in between is not needed to run the model, and carries their old names.
     del graph.value_info[:]
     graph.name = "model"
@@ -48,34 +52,34 @@ def canonicalise(path: Path, output_names: Sequence[str]) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _rename_values(graph: onnx.GraphProto, renamed: dict[str, str], kept: set[str]) -> None:
-    """Names nodes and values by their place in the graph, which tf2onnx sorts topologically."""
-    if any(attribute.type in _SUBGRAPHS for node in graph.node for attribute in node.attribute):
-        # Loops and branches reach for outer values by name. Such a model keeps its names, and still works.
-        for node in graph.node:
-            for values in (node.input, node.output):
-                values[:] = [renamed.get(value, value) for value in values]
-    else:
-        names = dict(renamed)
-        for index, node in enumerate(graph.node):
-            node.name = f"{node.op_type}_{index}"
-            node.doc_string = ""
-            for values in (node.input, node.output):
-                # An empty name stands for an optional value that is left out.
-                for value in filter(None, values):
-                    if value not in kept:
-                        names.setdefault(value, f"value_{len(names)}")
-                values[:] = [names.get(value, value) for value in values]
-        renamed = names
-    initializers = [tensor for tensor in graph.initializer if tensor.name in renamed or tensor.name in kept]
-    for tensor in initializers:
-        tensor.name = renamed.get(tensor.name, tensor.name)
-    initializers.sort(key=lambda tensor: tensor.name)
-    copies = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in initializers]
+def _names_by_place(graph: onnx.GraphProto, outputs: dict[str, str]) -> dict[str, str]:
+    """New names by old ones: values are numbered in the order of their first use, inputs and outputs are not."""
+    names = {value.name: value.name for value in graph.input} | outputs
+    for node in graph.node:
+        # An empty name stands for an optional value that is left out.
+        for value in filter(None, [*node.input, *node.output]):
+            names.setdefault(value, f"_value_{len(names)}")
+    return names
+
+
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    for index, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{index}"
+        node.doc_string = ""
+        for values in (node.input, node.output):
+            values[:] = [names.get(value, value) for value in values]
+    for value in [*graph.initializer, *graph.output]:
+        value.name = names.get(value.name, value.name)
+
+
+def _sort_weights(graph: onnx.GraphProto) -> None:
+    """Puts weights into the order of their use, and drops those that no node uses any more."""
+    used = [value for node in graph.node for value in node.input]
+    weights = {weight.name: weight.SerializeToString(deterministic=True) for weight in graph.initializer}
     del graph.initializer[:]
-    graph.initializer.extend(copies)
-    for value in graph.output:
-        value.name = renamed[value.name]
+    graph.initializer.extend(
+        onnx.TensorProto.FromString(weights[name]) for name in dict.fromkeys(used) if name in weights
+    )
 
 
 _SUBGRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)

@@ -6,4 +6,9 @@ Each module has one job: settings (environment), cpus (the container's share), c
 built?), session (ONNX Runtime), protocol (bytes to tensors and back), app (HTTP), metrics, logs, serve (life cycle).
 """
 
+import os
+
+# Official builds of ONNX Runtime report to their maker unless this is set before their first import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 __version__ = "0.1.0"
