@@ -42,9 +42,9 @@ def ensure(layout: Layout, tools: Path, port: int) -> None:
     scratch = layout.kubeconfigs / "kubeadm"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
+    phase = ["init", "phase", "kubeconfig", "all", "--config", str(settings), "--kubeconfig-dir", str(scratch)]
+    run([kubeadm, *phase], what="kubeconfigs")
     for ours, theirs in _KUBECONFIGS.items():
-        phase = ["init", "phase", "kubeconfig", theirs, "--config", str(settings), "--kubeconfig-dir", str(scratch)]
-        run([kubeadm, *phase], what="kubeconfigs")
         # Two of them name the node's own address; all our clients are on this machine.
         content = yaml.safe_load((scratch / f"{theirs}.conf").read_text())
         content["clusters"][0]["cluster"]["server"] = server
