@@ -26,9 +26,9 @@ def load() -> tuple[Split, Split]:
 
     Source: the test set of Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI (1998).
     """
-    bunch = load_digits()
-    images = bunch.images.astype(np.float32)
-    labels = bunch.target.astype(np.int64)
+    pixels, target = load_digits(return_X_y=True)
+    images = np.asarray(pixels, dtype=np.float32).reshape(-1, 8, 8)
+    labels = np.asarray(target, dtype=np.int64)
 
     # numpy promises that a legacy RandomState yields the same stream in every version; default_rng does not.
     order = np.random.RandomState(SEED).permutation(len(labels))

@@ -54,13 +54,14 @@ class KerasModel:
 
         if not isinstance(trained, keras.Model):
             raise ExportError(f"train.py: train() returned {type(trained).__name__}; it must return a keras.Model")
-        if not trained.built or not trained.inputs:
+        model: Any = trained
+        if not model.built or not model.inputs:
             raise ExportError(
                 "train.py: the model's inputs are not known. Build it from keras.Input, or call it once in train()"
             )
-        self._model: Any = trained
-        self.input_names: Sequence[str] = [tensor.name for tensor in trained.inputs]
-        self.output_names: Sequence[str] = list(trained.output_names)
+        self._model = model
+        self.input_names: Sequence[str] = [tensor.name for tensor in model.inputs]
+        self.output_names: Sequence[str] = list(model.output_names)
 
     def predict(self, inputs: Arrays) -> Arrays:
         """Keras' own answers by output name: the reference for everything that is served."""

@@ -8,7 +8,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
+# Granian documents these names here, though its package is typed as if they were private.
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # pyright: ignore[reportPrivateImportUsage]
 
 from . import __version__, logs
 from .errors import RequestError

@@ -27,17 +27,21 @@ TERMINATION_LOG = "/dev/termination-log"
 MAX_CONNECTIONS = 4096
 """Granian's own limit (128) counts open connections, idle ones too: at that many, probes would wait for their turn."""
 
+CLOSE_SECONDS = 2
+"""How long the last answers may take to leave."""
+
 
 def run(environ: Mapping[str, str], started: float) -> int:
     """Serves until told to stop. Returns the process's exit code: 0 after a drain, 1 after a refusal.
 
-    `started` is the process's start on the monotonic clock, in seconds.
+    Threads may still run then: the caller must end the process. `started` is when it began, on the monotonic clock.
     """
     level = environ.get("LOG_LEVEL", "info").lower()
     logging.config.dictConfig(logs.config(level if level in LOG_LEVELS else "info"))
     try:
         settings = Settings.from_environment(environ)
-        asyncio.run(_serve(settings, started))
+        # Not asyncio.run: on its way out it waits for a model that computes, and for requests that were given up.
+        asyncio.new_event_loop().run_until_complete(_serve(settings, started))
     except RefusalError as error:
         _refuse(str(error), Path(environ.get("TERMINATION_LOG", TERMINATION_LOG)))
         return 1
@@ -66,7 +70,7 @@ async def _serve(settings: Settings, started: float) -> None:
     loading = loop.run_in_executor(executor, _load, settings)
     try:
         await asyncio.wait((loading, stopping, serving), return_when=asyncio.FIRST_COMPLETED)
-        if loading.done():
+        if loading.done() and not serving.done():
             app.model = loading.result()
             _announce(app.model, settings, metrics, started)
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
@@ -75,8 +79,8 @@ async def _serve(settings: Settings, started: float) -> None:
         await _drain(app, settings, metrics)
     finally:
         server.stop()
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(serving, 5)
+        if not app.in_flight:
+            await asyncio.wait((serving,), timeout=CLOSE_SECONDS)
 
 
 def _server(app: App, settings: Settings) -> Server:

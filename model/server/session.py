@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import onnxruntime
 
@@ -51,7 +52,8 @@ class Session:
         Raises: RequestError: 400: dimensions that the model holds equal differ between the inputs.
         """
         self._check_symbols(inputs)
-        return dict(zip(outputs, self._session.run(outputs, inputs), strict=True))
+        # onnxruntime's types allow for sparse tensors, sequences and maps, which the signature has ruled out.
+        return cast(Tensors, dict(zip(outputs, self._session.run(outputs, inputs), strict=True)))
 
     def _check_symbols(self, inputs: Tensors) -> None:
         """Dimensions of the same name, such as the batch of two inputs, must have the same size."""

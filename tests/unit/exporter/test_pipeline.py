@@ -1,0 +1,170 @@
+"""The steps of a build, with a model small enough to need no framework: numpy trains it, onnx exports it."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from model.exporter import pipeline
+from model.exporter.__main__ import main
+from model.exporter.contract import CONTRACT_FILE
+from model.exporter.errors import ExportError
+from model.exporter.folder import PACKAGE, Arrays
+from model.server import model as server_model
+
+TRAIN = """
+import numpy as np
+MINIMUM_ACCURACY = {minimum}
+def train():
+    return np.eye(2, dtype=np.float32)
+def held_out():
+    labels = np.arange(40) % 2
+    inputs = np.eye(2, dtype=np.float32)[labels] + 0.25
+    labels[0] = 1
+    return inputs, labels
+"""
+
+
+class Linear:
+    """scores = x @ weights. `error` makes its export differ from it."""
+
+    input_names = ("x",)
+    output_names = ("scores",)
+
+    def __init__(self, weights: np.ndarray, error: float) -> None:
+        self.weights = weights
+        self.error = np.float32(error)
+
+    def predict(self, inputs: Arrays) -> Arrays:
+        return {"scores": inputs["x"] @ self.weights}
+
+    def export(self, path: Path) -> None:
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["out:0"])],
+            "graph",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+            [helper.make_tensor_value_info("out:0", TensorProto.FLOAT, [None, 2])],
+            [numpy_helper.from_array(self.weights + self.error, "w")],
+        )
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), path)
+
+
+class Framework:
+    """A framework module. Training is real: it is what the folder's train() returns."""
+
+    def __init__(self, error: float = 0.0) -> None:
+        self.error = error
+
+    def prepare(self) -> None:
+        pass
+
+    def wrap(self, trained: object) -> Linear:
+        if not isinstance(trained, np.ndarray):
+            raise ExportError("train() must return an array")
+        return Linear(trained, self.error)
+
+    def versions(self) -> dict[str, str]:
+        return {"numpy": np.__version__}
+
+
+@pytest.fixture(autouse=True)
+def forget_imports() -> Iterator[None]:
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
+def build(root: Path, monkeypatch: pytest.MonkeyPatch, *, error: float = 0.0, minimum: float = 0.9) -> Path:
+    source, out = root / "source", root / "out"
+    source.mkdir(exist_ok=True)
+    (source / "train.py").write_text(TRAIN.format(minimum=minimum))
+    monkeypatch.setattr(pipeline, "load_framework", lambda name: Framework(error))
+    pipeline.export(source, out, "numpy", lambda text: None)
+    return out
+
+
+def contract(out: Path) -> dict[str, Any]:
+    return json.loads((out / CONTRACT_FILE).read_text())
+
+
+def test_what_it_writes_the_server_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = build(tmp_path, monkeypatch)
+    model = server_model.load("m", out, threads=1)
+    assert model.contract.metrics == {"held_out_accuracy": 0.975, "parity_max_abs_diff": 0.0}
+    assert model.contract.framework.name == "numpy"
+    assert set(model.contract.framework.versions) == {"numpy", "onnxruntime"}
+    assert set(model.contract.files) == {"model.onnx"}
+
+
+def test_golden_answers_are_the_sources_and_prove_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An export that is off by less than the bound: the answers tell which of the two they come from.
+    goldens = contract(build(tmp_path, monkeypatch, error=4e-6))["golden"]
+    assert [golden["request"]["inputs"][0]["shape"] for golden in goldens] == [[1, 2]] * 8 + [[8, 2]]
+    for golden in goldens:
+        assert golden["expected"][0]["data"] == golden["request"]["inputs"][0]["data"]
+        assert golden["tolerance"] == 1e-4
+
+
+def test_the_same_source_gives_the_same_bytes_times_and_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def state(root: Path) -> dict[str, Any]:
+        root.mkdir()
+        out = build(root, monkeypatch)
+        return {
+            path.name: (path.stat().st_mode, path.stat().st_mtime, path.is_file() and path.read_bytes())
+            for path in (out, *out.iterdir())
+        }
+
+    first, second = state(tmp_path / "a"), state(tmp_path / "b")
+    assert first == second
+    assert set(first) == {"out", "model.onnx", "contract.json"}
+
+
+def test_an_export_that_answers_differently_fails_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ExportError, match=r"largest difference on the held-out data is 0\.00015, allowed is 1e-05"):
+        build(tmp_path, monkeypatch, error=1e-4)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_learnt_too_little_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ExportError, match=r"held-out accuracy is 0\.9750"):
+        build(tmp_path, monkeypatch, minimum=0.98)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_framework_is_refused() -> None:
+    with pytest.raises(ExportError, match="framework 'fortran' is not known; known: keras"):
+        pipeline.load_framework("fortran")
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (None, "export failed: .*no train.py"),
+        (
+            "raise ValueError('rows do not match')",
+            "export failed: the model's code raised ValueError: rows do not match",
+        ),
+    ],
+)
+def test_the_command_ends_with_the_reason_and_code_1(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    train: str | None,
+    message: str,
+) -> None:
+    monkeypatch.setattr(pipeline, "load_framework", lambda name: Framework())
+    monkeypatch.setattr(sys, "argv", ["exporter", str(tmp_path), str(tmp_path / "out")])
+    if train is not None:
+        (tmp_path / "train.py").write_text(train)
+    assert main() == 1
+    assert re.match(message, capsys.readouterr().err.splitlines()[-1])

@@ -1,0 +1,150 @@
+"""The process's life: refusals, the log, and the end."""
+
+import json
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.server.models import write_linear, write_slow
+from tests.unit.server.running import serving, start
+
+CANARY = "canary-7c1f"
+
+
+def test_a_refusal_is_one_log_line_a_termination_message_and_exit_code_1(tmp_path: Path) -> None:
+    folder = write_linear(tmp_path / "model")
+    (folder / "model.onnx").chmod(0o644)
+    with (folder / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    server = start(folder, tmp_path / "run")
+    assert server.end(None) == 1
+
+    (event,) = server.events()
+    assert (event["level"], event["event"]) == ("error", "refused")
+    assert event["reason"].startswith("model.onnx: SHA-256 is ")
+    assert server.termination_log.read_text() == event["reason"]
+    assert server.errors == ""
+
+
+def test_a_wrong_setting_is_refused_the_same_way(tmp_path: Path) -> None:
+    server = start(write_linear(tmp_path / "model"), tmp_path / "run", THREADS="many")
+    assert server.end(None) == 1
+    assert server.termination_log.read_text() == "THREADS is 'many'; it must be a whole number from 1 to 1024"
+
+
+def test_a_termination_message_keeps_within_what_kubernetes_reads(tmp_path: Path) -> None:
+    server = start(tmp_path, tmp_path / "run", MODEL_NAME="/" * 9000)
+    assert server.end(None) == 1
+    assert server.termination_log.stat().st_size == 4096
+
+
+def test_without_a_termination_log_the_line_is_enough(tmp_path: Path) -> None:
+    server = start(tmp_path, tmp_path / "run", TERMINATION_LOG="/nowhere/termination-log")
+    assert server.end(None) == 1
+    assert [event["event"] for event in server.events()] == ["refused"]
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        server = start(write_linear(tmp_path / "model"), tmp_path / "run", PORT=str(port))
+        assert server.end(None) == 1
+    assert f"cannot serve on 127.0.0.1:{port}: " in server.termination_log.read_text()
+    assert "in use" in server.termination_log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_ends_with_0(tmp_path: Path, number: int) -> None:
+    with serving(write_linear(tmp_path / "model"), tmp_path / "run") as server:
+        assert server.end(number) == 0
+    assert [event["event"] for event in server.events()] == ["ready", "draining", "stopped"]
+    assert not server.termination_log.exists()
+
+
+def test_the_log_says_which_model_is_ready_and_how_fast(tmp_path: Path) -> None:
+    with serving(write_linear(tmp_path / "model"), tmp_path / "run") as server:
+        number = httpx.get(f"{server.url}/v2/models/linear").json()["versions"][0]
+    ready = server.events()[0]
+    assert (ready["event"], ready["model"], ready["version"], ready["threads"]) == ("ready", "linear", number, 1)
+    assert 0 < ready["load_seconds"] <= ready["seconds_since_start"] < 60
+
+
+def test_nothing_a_client_sends_reaches_the_log(tmp_path: Path) -> None:
+    with serving(write_linear(tmp_path / "model"), tmp_path / "run", LOG_LEVEL="debug") as server:
+        good = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [7531.25, 2, 3]}
+        bodies = [{"inputs": [good], "id": CANARY}, {"inputs": [{**good, "name": CANARY}]}, {CANARY: [CANARY]}]
+        codes = [
+            httpx.post(f"{server.url}/v2/models/linear/infer?{CANARY}", json=body, headers={CANARY: CANARY}).status_code
+            for body in bodies
+        ]
+        assert codes == [200, 400, 400]
+    assert len([event for event in server.events() if event["event"] == "request"]) >= 3
+    assert CANARY not in server.output + server.errors
+    assert "7531" not in server.output
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """Its telemetry, where it is on, begins with a device's number and a queue below the home folder."""
+    with serving(write_linear(tmp_path / "model"), tmp_path / "run"):
+        pass
+    assert [path.name for path in (tmp_path / "run").rglob("*")] == []
+
+
+def test_probes_are_answered_while_it_computes_and_sigterm_lets_it_finish(tmp_path: Path) -> None:
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}]}
+    with serving(write_slow(tmp_path / "model"), tmp_path / "run", MODEL_NAME="slow") as server:
+        answers: list[httpx.Response] = []
+
+        def infer() -> None:
+            answers.append(httpx.post(f"{server.url}/v2/models/slow/infer", json=body, timeout=60))
+
+        thread = threading.Thread(target=infer)
+        thread.start()
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            wait_for_in_flight(client)
+            assert client.get("/v2/health/live").status_code == 200
+            assert client.get("/v2/health/ready").status_code == 200
+            server.process.send_signal(signal.SIGTERM)
+            draining = wait_for_draining(client)
+            assert draining.json() == {"error": "not ready: shutting down"}
+            assert draining.headers["connection"] == "close"
+            assert not answers, "the model was too fast to prove anything"
+        thread.join(60)
+        assert answers[0].status_code == 200
+        assert answers[0].json()["outputs"][0]["data"] == pytest.approx([1], abs=1e-2)
+        assert server.end(None) == 0
+    assert server.events()[-1] | {"time": ""} == {"time": "", "level": "info", "event": "stopped", "abandoned": 0}
+
+
+def test_draining_has_an_end(tmp_path: Path) -> None:
+    with (
+        serving(write_linear(tmp_path / "model"), tmp_path / "run", DRAIN_SECONDS="1") as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection,
+    ):
+        connection.sendall(b"POST /v2/models/linear/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        with httpx.Client(base_url=server.url) as client:
+            wait_for_in_flight(client)
+        started = time.monotonic()
+        assert server.end() == 0
+        assert 1 <= time.monotonic() - started < 15
+    assert json.loads(server.output.splitlines()[-1])["abandoned"] == 1
+
+
+def wait_for_in_flight(client: httpx.Client) -> None:
+    deadline = time.monotonic() + 30
+    while " 1.0" not in next(line for line in client.get("/metrics").text.splitlines() if "_in_flight{" in line):
+        assert time.monotonic() < deadline, "no request arrived"
+
+
+def wait_for_draining(client: httpx.Client) -> httpx.Response:
+    deadline = time.monotonic() + 30
+    while (response := client.get("/v2/health/ready")).status_code == 200:
+        assert time.monotonic() < deadline, "still ready"
+    return response

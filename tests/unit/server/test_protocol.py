@@ -1,0 +1,199 @@
+"""Bytes to tensors and back."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.server.errors import RequestError
+from model.server.protocol import DATATYPES, InferRequest, Signature, TensorSpec, decode_request, encode_response
+
+SIGNATURE = Signature(
+    inputs=(TensorSpec(name="x", datatype="FP32", shape=(-1, 3)),),
+    outputs=(TensorSpec(name="y", datatype="FP32", shape=(-1, 2)), TensorSpec(name="z", datatype="INT64", shape=(-1,))),
+)
+
+
+def tensor(**changes: Any) -> dict[str, Any]:
+    return {"name": "x", "datatype": "FP32", "shape": [2, 3], "data": [1, 2, 3, 4, 5, 6.5], **changes}
+
+
+def decode(body: object, signature: Signature = SIGNATURE) -> InferRequest:
+    return decode_request(msgspec.json.encode(body), signature)
+
+
+@pytest.mark.parametrize("data", [[1, 2, 3, 4, 5, 6.5], [[1, 2, 3], [4, 5, 6.5]]], ids=["flat", "nested"])
+def test_data_may_be_flat_or_nested(data: list[Any]) -> None:
+    array = decode({"inputs": [tensor(data=data)]}).inputs["x"]
+    assert array.dtype == np.float32
+    np.testing.assert_array_equal(array, [[1, 2, 3], [4, 5, 6.5]])
+
+
+def test_white_space_does_not_hide_nesting() -> None:
+    body = b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3], "data": \n [ \t [1, 2, 3] ] }]}'
+    np.testing.assert_array_equal(decode_request(body, SIGNATURE).inputs["x"], [[1, 2, 3]])
+
+
+EXAMPLES: dict[str, list[Any]] = {
+    "BOOL": [True, False],
+    "UINT8": [0, 255],
+    "UINT16": [0, 65535],
+    "UINT32": [0, 2**32 - 1],
+    "UINT64": [0, 2**64 - 1],
+    "INT8": [-128, 127],
+    "INT16": [-(2**15), 2**15 - 1],
+    "INT32": [-(2**31), 2**31 - 1],
+    "INT64": [-(2**63), 2**63 - 1],
+    "FP16": [-1.5, 65504],
+    "FP32": [0.5, 3.4e38],
+    "FP64": [0.1, 1.7e308],
+    "BYTES": ["", "süß"],
+}
+
+
+@pytest.mark.parametrize("datatype", DATATYPES)
+def test_each_datatype_survives_a_round_trip(datatype: str) -> None:
+    spec = (TensorSpec(name="v", datatype=datatype, shape=(2,)),)
+    signature = Signature(inputs=spec, outputs=spec)
+    wire = {"name": "v", "datatype": datatype, "shape": [2], "data": EXAMPLES[datatype]}
+    array = decode({"inputs": [wire]}, signature).inputs["v"]
+    assert array.tolist() == pytest.approx(EXAMPLES[datatype]) if datatype == "FP32" else EXAMPLES[datatype]
+    answer = json.loads(encode_response("m", "1", None, {"v": array}, signature))
+    assert answer["outputs"] == [{**wire, "data": array.tolist()}]
+    assert decode({"inputs": answer["outputs"]}, signature).inputs["v"].tolist() == array.tolist()
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data"),
+    [
+        ("UINT8", [0, 256]),
+        ("UINT8", [0, -1]),
+        ("INT64", [0, 2**63]),
+        ("INT32", [0, 1.5]),
+        ("INT32", [0, True]),
+        ("INT32", [0, "1"]),
+        ("BOOL", [0, 1]),
+        ("FP16", [0, 65520]),
+        ("FP32", [0, 1e39]),
+        ("FP32", [0, None]),
+        ("FP32", [0, True]),
+        ("BYTES", ["a", 1]),
+        ("FP32", [0, [1]]),
+        ("FP32", {"0": 1}),
+    ],
+)
+def test_what_does_not_fit_its_datatype_is_refused(datatype: str, data: object) -> None:
+    spec = (TensorSpec(name="v", datatype=datatype, shape=(2,)),)
+    wire = {"name": "v", "datatype": datatype, "shape": [2], "data": data}
+    with pytest.raises(RequestError, match=f"input 'v': .*{datatype}") as refused:
+        decode({"inputs": [wire]}, Signature(inputs=spec, outputs=spec))
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "missing required field `inputs`"),
+        ({"inputs": []}, "input 'x': missing"),
+        ({"inputs": [tensor(name="w")]}, "input 'w': unknown; the model's inputs are x"),
+        ({"inputs": [tensor(), tensor()]}, "input 'x': given twice"),
+        ({"inputs": [tensor(datatype="FP64")]}, "datatype is 'FP64', the model takes FP32"),
+        ({"inputs": [tensor(shape=[6])]}, r"shape is \[6\], the model takes \[-1, 3\]"),
+        ({"inputs": [tensor(shape=[3, 2])]}, r"shape is \[3, 2\], the model takes \[-1, 3\]"),
+        ({"inputs": [tensor(shape=[0, 3], data=[])]}, r"shape is \[0, 3\]"),
+        ({"inputs": [tensor(shape=[-2, 3])]}, r"shape is \[-2, 3\]"),
+        ({"inputs": [tensor(shape=[10**30, 3])]}, "6 values, shape .* needs 3000000"),
+        ({"inputs": [tensor(data=[1, 2, 3])]}, r"3 values, shape \[2, 3\] needs 6"),
+        ({"inputs": [tensor(data=[[1, 2, 3], [4, 5]])]}, "data does not fit"),
+        ({"inputs": [tensor(data=[[1, 2], [3, 4], [5, 6]])]}, r"nested as \[3, 2\], shape is \[2, 3\]"),
+        ({"inputs": [tensor(data=[[[1, 2, 3]], [[4, 5, 6]]])]}, "data does not fit"),
+        ({"inputs": [tensor()], "outputs": [{"name": "w"}]}, "output 'w': unknown; the model's outputs are y, z"),
+        (
+            {"inputs": [tensor()], "outputs": [{"name": "y", "parameters": {"binary_data": True}}]},
+            "output 'y': binary_data is not supported",
+        ),
+        ({"inputs": [tensor()], "id": 7}, "Expected `str | null`, got `int`"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_told_why(body: object, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as refused:
+        decode(body)
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [NaN, 1, 2]}]}',
+        b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1e999, 1, 2]}]}',
+        b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3], "data": ' + b"[" * 5000 + b"]" * 5000 + b"}]}",
+    ],
+    ids=["empty", "not UTF-8", "cut off", "deep", "NaN", "too large for a double", "deep data"],
+)
+def test_what_is_not_json_of_the_protocol_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestError) as refused:
+        decode_request(body, SIGNATURE)
+    assert refused.value.status == 400
+
+
+def test_all_outputs_are_answered_unless_some_are_asked_for() -> None:
+    assert list(decode({"inputs": [tensor()]}).outputs) == ["y", "z"]
+    assert list(decode({"inputs": [tensor()], "outputs": []}).outputs) == ["y", "z"]
+    assert list(decode({"inputs": [tensor()], "outputs": [{"name": "z"}, {"name": "z"}]}).outputs) == ["z"]
+
+
+def test_the_answer_names_model_version_and_request() -> None:
+    outputs = {"z": np.array([3, 4]), "y": np.array([[0.5, 1.5]], dtype=np.float32)}
+    assert json.loads(encode_response("digits", "abc", "id-1", outputs, SIGNATURE)) == {
+        "model_name": "digits",
+        "model_version": "abc",
+        "id": "id-1",
+        "outputs": [
+            {"name": "z", "datatype": "INT64", "shape": [2], "data": [3, 4]},
+            {"name": "y", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1.5]},
+        ],
+    }
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_answer_that_json_cannot_carry_is_an_error(value: float) -> None:
+    outputs = {"y": np.array([[value, 1]], dtype=np.float32)}
+    with pytest.raises(RequestError, match="output 'y'") as refused:
+        encode_response("m", "1", None, outputs, SIGNATURE)
+    assert refused.value.status == 422
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+TENSORS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.just("x") | JSON_VALUES,
+        "datatype": st.sampled_from(list(DATATYPES)) | JSON_VALUES,
+        "shape": st.lists(st.integers(-1, 4), max_size=4) | JSON_VALUES,
+        "data": st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=8) | JSON_VALUES,
+        "parameters": JSON_VALUES,
+    },
+)
+BODIES = JSON_VALUES | st.fixed_dictionaries(
+    {"inputs": st.lists(TENSORS, max_size=2) | JSON_VALUES}, optional={"id": JSON_VALUES, "outputs": JSON_VALUES}
+)
+
+
+@given(st.binary(max_size=200) | BODIES.map(lambda body: json.dumps(body).encode("utf-8", "surrogatepass")))
+def test_any_body_is_either_right_or_the_clients_mistake(body: bytes) -> None:
+    # Whatever else is raised fails the test.
+    with suppress(RequestError):
+        assert decode_request(body, SIGNATURE).inputs["x"].shape[1:] == (3,)

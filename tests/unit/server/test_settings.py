@@ -1,0 +1,34 @@
+"""The environment, read once, and refused where it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from model.server.errors import RefusalError
+from model.server.settings import Settings
+
+
+def test_defaults_are_those_of_the_container() -> None:
+    settings = Settings.from_environment({"MODEL_NAME": "digits"})
+    assert (settings.model_dir, settings.port, settings.log_level) == (Path("/model"), 8080, "info")
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, "MODEL_NAME is ''"),
+        ({"MODEL_NAME": "a/b"}, "MODEL_NAME is 'a/b'"),
+        ({"PORT": "http"}, "PORT is 'http'; it must be a whole number from 1 to 65535"),
+        ({"PORT": "0"}, "PORT is '0'"),
+        ({"PORT": "65536"}, "PORT is '65536'"),
+        ({"PORT": "-1"}, "PORT is '-1'"),
+        ({"PORT": "8_080"}, "PORT is '8_080'"),
+        ({"THREADS": "0"}, "THREADS is '0'"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'; it must be one of debug, info, warning, error"),
+        ({"MAX_BODY_BYTES": "1e6"}, "MAX_BODY_BYTES is '1e6'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(environment: dict[str, str], message: str) -> None:
+    named = {"MODEL_NAME": "digits"} if environment else {}
+    with pytest.raises(RefusalError, match=message):
+        Settings.from_environment({**named, **environment})
