@@ -34,9 +34,6 @@ def run() -> NoReturn:
         if error.todo:
             err.print(error.todo, markup=False)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        sys.exit(130)
     sys.exit(0)
 
 

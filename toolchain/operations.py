@@ -82,6 +82,9 @@ def status(stack: Stack) -> None:
         return
     for name, model in outputs["models"].items():
         out.print(f"{name}: {model['url']}  {model['image']}", markup=False)
+    if stack.local and local.kubeconfig() is None:
+        out.print("the cluster does not run: make up", markup=False)
+        return
     table = Table("pod", "model", "phase", "ready", "restarts", box=None, pad_edge=False)
     pods = Kube(stack).pods(outputs["namespace"])
     for pod in pods:

@@ -89,8 +89,9 @@ def socket_path(data: Path) -> Path:
 
 
 def forget(data: Path) -> None:
-    """Take the builder out of buildx's list: it is gone."""
+    """Take the builder out of buildx's list, and its sockets away: it is gone."""
     shutil.rmtree(configuration_folder(data), ignore_errors=True)
+    shutil.rmtree(socket_path(data).parent, ignore_errors=True)
 
 
 def _configuration(folder: Path, endpoint: Path, insecure: Sequence[str], mirror: str) -> str:
@@ -99,6 +100,8 @@ def _configuration(folder: Path, endpoint: Path, insecure: Sequence[str], mirror
         f"root = {quoted(str(folder / 'root'))}",
         "[grpc]",
         f"  address = [{quoted(f'unix://{endpoint}')}]",
+        "[otel]",
+        f"  socketPath = {quoted(str(endpoint.with_name('otel.sock')))}",
         "[worker.oci]",
         "  enabled = true",
         # Builds share this machine's network: no bridge to set up, and a proxy or package index on it is reached.
