@@ -147,9 +147,7 @@ def _plugin(folder: Path) -> Path:
     if given := os.environ.get("KUBERNETES_PLUGIN"):
         return Path(given)
     launcher = folder / "pulumi-resource-kubernetes"
-    launcher.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m toolchain.kubernetes_plugin "$@"\n'
-    )
+    launcher.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m toolchain.kubernetes_plugin "$@"\n')
     launcher.chmod(0o755)
     return launcher
 

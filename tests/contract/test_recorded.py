@@ -14,9 +14,7 @@ pytestmark = pytest.mark.integration
 
 NOT_PLAYED = {"chart", "chart-values"}
 STEPS = [
-    step
-    for step in json.loads((RECORDED / "recorded.json").read_text())["steps"]
-    if step["step"] not in NOT_PLAYED
+    step for step in json.loads((RECORDED / "recorded.json").read_text())["steps"] if step["step"] not in NOT_PLAYED
 ]
 NAMES = [f"{number}-{step['step']}" for number, step in enumerate(STEPS)]
 

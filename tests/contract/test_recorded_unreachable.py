@@ -73,9 +73,7 @@ class Gate:
 
 
 @pytest.fixture
-def gated(
-    playground: tuple[Path, str, dict[str, str]], tmp_path: Path
-) -> Iterator[tuple[Player, Gate]]:
+def gated(playground: tuple[Path, str, dict[str, str]], tmp_path: Path) -> Iterator[tuple[Player, Gate]]:
     """A stack whose way to the cluster can be closed."""
     kubeconfig, image, env = playground
     config = yaml.safe_load(kubeconfig.read_text())

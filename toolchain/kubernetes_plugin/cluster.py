@@ -15,7 +15,7 @@ APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 
 _WATCH_SECONDS = 300  # the server ends a watch after this; it is then opened again
-_RETRY_SECONDS = 2.0
+_PAUSE_SECONDS = 1.0  # before a watch that ended is opened again
 
 
 class Endpoint(NamedTuple):
@@ -169,7 +169,11 @@ class Cluster:
                         known[name] = event.object
                     yield event
             except Unreachable:
-                await asyncio.sleep(_RETRY_SECONDS)
+                pass  # the API server may be restarting; whoever waits has a deadline
+            except ApiError as error:
+                if error.code < 500:
+                    raise
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _changes(self, path: str, selectors: Mapping[str, str], version: str) -> AsyncIterator[Event]:
         parameters = {

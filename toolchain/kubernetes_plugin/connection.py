@@ -1,5 +1,6 @@
 """The HTTP connection to an API server. lightkube does TLS and credentials; this maps a kubeconfig onto it."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -18,6 +19,8 @@ from .kubeconfig import Access
 
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)  # seconds
 _PATIENT = httpx.Timeout(30.0, connect=10.0, read=None)
+_BUSY_ATTEMPTS = 10
+_BUSY_SECONDS = 5
 _EXEC_API = "client.authentication.k8s.io"
 
 
@@ -47,13 +50,21 @@ class Connection:
         """
         content = None if body is None else json.dumps(body).encode()
         headers = {"Accept": "application/json"} | ({"Content-Type": content_type} if body is not None else {})
-        try:
-            response = await self._client.request(
-                method, path, params=dict(parameters or {}), content=content, headers=headers
-            )
-        except Exception as error:
-            raise self._unreachable(error) from error
-        return self._answer(response)
+        attempts = 0
+        while True:
+            try:
+                response = await self._client.request(
+                    method, path, params=dict(parameters or {}), content=content, headers=headers
+                )
+            except Exception as error:
+                raise self._unreachable(error) from error
+            attempts += 1
+            patience = response.headers.get("Retry-After", "")
+            busy = response.status_code in (429, 503) and patience.isdigit()
+            if not busy or attempts == _BUSY_ATTEMPTS:
+                return self._answer(response)
+            # An API server under load, or starting, asks to come again; nothing was done.
+            await asyncio.sleep(min(int(patience), _BUSY_SECONDS))
 
     @asynccontextmanager
     async def lines(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[AsyncIterator[str]]:

@@ -26,7 +26,9 @@ class TestKubeconfig:
 
     def test_a_path_makes_its_files_absolute(self, tmp_path: Path) -> None:
         (tmp_path / "config").write_text(yaml.safe_dump(kubeconfig()))
-        assert load(str(tmp_path / "config"))["clusters"][0]["cluster"]["certificate-authority"] == str(tmp_path / "ca.crt")
+        assert load(str(tmp_path / "config"))["clusters"][0]["cluster"]["certificate-authority"] == str(
+            tmp_path / "ca.crt"
+        )
 
     @pytest.mark.parametrize("text", ["/no/such/file", "{", "a: [", "- list"])
     def test_what_is_neither(self, text: str) -> None:
@@ -39,7 +41,9 @@ class TestKubeconfig:
         other = kubeconfig("a")
         other["clusters"][0]["cluster"]["server"] = "https://overridden"
         other["users"].append({"name": "b", "user": {"token": "b-token"}})
-        second.write_text(yaml.safe_dump({**other, "contexts": kubeconfig("b")["contexts"], "current-context": "b-context"}))
+        second.write_text(
+            yaml.safe_dump({**other, "contexts": kubeconfig("b")["contexts"], "current-context": "b-context"})
+        )
         monkeypatch.setenv("KUBECONFIG", f"{first}:{tmp_path / 'missing'}:{second}")
         merged = ambient()
         assert merged["current-context"] == "a-context"

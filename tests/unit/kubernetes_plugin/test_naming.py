@@ -26,7 +26,12 @@ def test_kinds_from_urns(type_: str, kind: Kind, api_version: str) -> None:
 
 @pytest.mark.parametrize(
     "type_",
-    ["kubernetes:helm.sh/v3:Release", "kubernetes:yaml/v2:ConfigGroup", "kubernetes:apps/v1:DeploymentPatch", "aws:s3:B"],
+    [
+        "kubernetes:helm.sh/v3:Release",
+        "kubernetes:yaml/v2:ConfigGroup",
+        "kubernetes:apps/v1:DeploymentPatch",
+        "aws:s3:B",
+    ],
 )
 def test_what_is_not_an_object_is_refused_by_name(type_: str) -> None:
     with pytest.raises(PluginError, match=re.escape(type_)):

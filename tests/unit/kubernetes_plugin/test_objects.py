@@ -1,5 +1,5 @@
 import copy
-from typing import Any
+from typing import Any, ClassVar
 
 from toolchain.kubernetes_plugin.objects import adopted, annotation, built_in_scope, drifted, normalised
 from toolchain.kubernetes_plugin.values import UNKNOWN
@@ -40,11 +40,11 @@ def test_scopes_are_known_for_kubernetes_own_kinds_only() -> None:
 
 
 class TestDrift:
-    inputs: dict[str, Any] = {
+    inputs: ClassVar[dict[str, Any]] = {
         "metadata": {"name": "web", "labels": {"app": "web"}},
         "spec": {"replicas": 1, "memory": "1024Mi", "containers": [{"image": "a"}]},
     }
-    live: dict[str, Any] = {
+    live: ClassVar[dict[str, Any]] = {
         "metadata": {"name": "web", "labels": {"app": "web"}, "uid": "1"},
         "spec": {"replicas": 1, "memory": "1Gi", "containers": [{"image": "a", "policy": "Always"}], "extra": True},
         "status": {"ready": 1},

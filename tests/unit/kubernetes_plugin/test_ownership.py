@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from toolchain.kubernetes_plugin.ownership import CREATOR, may_force, takeover, without_ignored
 
@@ -48,7 +48,7 @@ def test_force() -> None:
 
 
 class TestIgnoredChanges:
-    inputs = {"spec": {"replicas": 2, "image": "a"}}
+    inputs: ClassVar[dict[str, Any]] = {"spec": {"replicas": 2, "image": "a"}}
 
     def test_an_autoscaler_s_field_is_left_to_it(self) -> None:
         now = live(entry(OURS, "Apply", IMAGE), entry("hpa", "Update", REPLICAS, subresource="scale"), replicas=5)

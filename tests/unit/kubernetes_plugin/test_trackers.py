@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -85,7 +85,10 @@ class TestDeployment:
         blamed = [text for text in tracker.reasons() if text.startswith("[Pod")]
         assert any("exit code 3" in text for text in blamed)
         assert all(text.startswith("[Pod recording/web-ff5d9d4b9-") for text in blamed)
-        assert any(event[0] == "pods" and "645d8f8d4c" in event[2].get("metadata", {}).get("name", "") for event in recorded["events"])
+        assert any(
+            event[0] == "pods" and "645d8f8d4c" in event[2].get("metadata", {}).get("name", "")
+            for event in recorded["events"]
+        )
 
     def test_unavailability_is_told_while_it_lasts(self) -> None:
         recorded = sequence("deployment-created")
@@ -97,7 +100,9 @@ class TestDeployment:
 
     def test_a_status_about_an_older_spec_does_not_count(self) -> None:
         recorded = sequence("deployment-created")
-        tracker = DeploymentTracker({**recorded["applied"], "metadata": {**recorded["applied"]["metadata"], "generation": 2}})
+        tracker = DeploymentTracker(
+            {**recorded["applied"], "metadata": {**recorded["applied"]["metadata"], "generation": 2}}
+        )
         assert all(not tracker.ready() for _ in play(tracker, recorded["events"]))
 
     def test_scaled_to_nothing(self) -> None:
@@ -111,7 +116,7 @@ class TestDeployment:
         available = [{"type": "Available", "status": "True"}]
         tracker.observe("self", "MODIFIED", deployment(observedGeneration=1, updatedReplicas=1, conditions=available))
         assert not tracker.ready()
-        counts = {"observedGeneration": 1, "updatedReplicas": 1, "readyReplicas": 1}
+        counts: dict[str, Any] = {"observedGeneration": 1, "updatedReplicas": 1, "readyReplicas": 1}
         tracker.observe("self", "MODIFIED", deployment(**counts, conditions=available))
         assert tracker.ready()
 
@@ -131,13 +136,20 @@ class TestDeployment:
 
     def test_pods_that_cannot_be_created(self) -> None:
         tracker = DeploymentTracker(deployment())
-        failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "violates PodSecurity"}
+        failure = {
+            "type": "ReplicaFailure",
+            "status": "True",
+            "reason": "FailedCreate",
+            "message": "violates PodSecurity",
+        }
         tracker.observe("self", "MODIFIED", deployment(observedGeneration=1, conditions=[failure]))
         assert "[FailedCreate] violates PodSecurity" in tracker.reasons()
 
 
 def deployment(replicas: int = 1, claim: str = "", **status: Any) -> dict[str, Any]:
-    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}] if claim else [{"name": "t", "emptyDir": {}}]
+    volumes = (
+        [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}] if claim else [{"name": "t", "emptyDir": {}}]
+    )
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -243,7 +255,9 @@ class TestJob:
 
 class TestPod:
     def pod(self, phase: str = "Running", **conditions: str) -> dict[str, Any]:
-        found = [{"type": type_, "status": status, "reason": "r", "message": "m"} for type_, status in conditions.items()]
+        found = [
+            {"type": type_, "status": status, "reason": "r", "message": "m"} for type_, status in conditions.items()
+        ]
         return {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -263,7 +277,9 @@ class TestPod:
 
     def test_a_pod_that_has_done_its_work(self) -> None:
         tracker = PodTracker(self.pod())
-        tracker.observe("self", "MODIFIED", self.pod("Succeeded", PodScheduled="True", Initialized="True", Ready="False"))
+        tracker.observe(
+            "self", "MODIFIED", self.pod("Succeeded", PodScheduled="True", Initialized="True", Ready="False")
+        )
         assert tracker.ready()
 
     def test_no_node(self) -> None:
@@ -293,7 +309,7 @@ class TestClaim:
 
 
 class TestGone:
-    applied: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "uid": "1"}}
+    applied: ClassVar[dict[str, Any]] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "uid": "1"}}
 
     def test_gone_before_the_first_look(self) -> None:
         tracker = GoneTracker(self.applied)
