@@ -7,7 +7,7 @@ value that works. The error messages and the editors' JSON schema are made of th
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field
 
 _REPOSITORY = (
     r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?"
@@ -44,8 +44,8 @@ def quantity_value(quantity: str) -> Decimal:
 
 ClusterName = Annotated[
     str,
-    StringConstraints(pattern=r"^\S+$"),
     Field(
+        pattern=r"^\S+$",
         title="cluster name",
         description='"local" (the current context of your kubeconfig) or the name of a kubeconfig context',
         examples=["local"],
@@ -54,8 +54,9 @@ ClusterName = Annotated[
 
 NamespaceName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63),
     Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length=63,
         title="Kubernetes namespace",
         description='1 to 63 lower-case letters, digits and "-", with a letter or digit at both ends',
         examples=["models"],
@@ -64,8 +65,9 @@ NamespaceName = Annotated[
 
 ObjectName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_length=253),
     Field(
+        pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+        max_length=253,
         title="Kubernetes object name",
         description='1 to 253 lower-case letters, digits, "-" and ".", with a letter or digit at both ends',
         examples=["registry-login"],
@@ -76,8 +78,9 @@ ObjectName = Annotated[
 # pod names for the stack's name and the suffixes that Kubernetes appends.
 ModelName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40),
     Field(
+        pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$",
+        max_length=40,
         title="model name",
         description='1 to 40 lower-case letters, digits and "-", starting with a letter, not ending with "-"',
         examples=["digits"],
@@ -86,30 +89,30 @@ ModelName = Annotated[
 
 CpuQuantity = Annotated[
     str,
-    StringConstraints(pattern=rf"^(?:[0-9]*[1-9][0-9]*m|{_POSITIVE_DECIMAL})$"),
-    BeforeValidator(_number_to_text),
     Field(
+        pattern=rf"^(?:[0-9]*[1-9][0-9]*m|{_POSITIVE_DECIMAL})$",
         title="CPU quantity",
         description="cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2",
         examples=["250m"],
     ),
+    BeforeValidator(_number_to_text),
 ]
 
 MemoryQuantity = Annotated[
     str,
-    StringConstraints(pattern=rf"^{_POSITIVE_DECIMAL}(?:[kMGTP]|[KMGTP]i)$"),
-    BeforeValidator(_number_to_text),
     Field(
+        pattern=rf"^{_POSITIVE_DECIMAL}(?:[kMGTP]|[KMGTP]i)$",
         title="quantity",
         description="bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)",
         examples=["512Mi"],
     ),
+    BeforeValidator(_number_to_text),
 ]
 
 ImageRepository = Annotated[
     str,
-    StringConstraints(pattern=rf"^{_REPOSITORY}$"),
     Field(
+        pattern=rf"^{_REPOSITORY}$",
         title="image repository",
         description="registry and path in lower case, without scheme, tag or digest",
         examples=["registry.example.com/team/models"],
@@ -118,8 +121,8 @@ ImageRepository = Annotated[
 
 ImageRef = Annotated[
     str,
-    StringConstraints(pattern=rf"^{_REPOSITORY}(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?@sha256:[0-9a-f]{{64}}$"),
     Field(
+        pattern=rf"^{_REPOSITORY}(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?@sha256:[0-9a-f]{{64}}$",
         title="image by digest",
         description="repository@sha256:<64 hex digits>; a tag alone can change under a running service",
         examples=["registry.example.com/team/models/digits@sha256:" + "0123456789abcdef" * 4],
@@ -128,8 +131,9 @@ ImageRef = Annotated[
 
 EnvName = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253),
     Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=253,
         title="environment variable name",
         description='letters, digits and "_", not starting with a digit',
         examples=["LOG_LEVEL"],
@@ -138,20 +142,20 @@ EnvName = Annotated[
 
 EnvValue = Annotated[
     str,
-    BeforeValidator(_setting_to_text, json_schema_input_type=str | int | bool),
     Field(
         title="text",
         description="text, a whole number, true or false; put other numbers in quotes",
         examples=["info"],
     ),
+    BeforeValidator(_setting_to_text, json_schema_input_type=str | int | bool),
 ]
 
 # The key is a stack config key and becomes a file name below /run/secrets/model-serving.
 SECRET_KEY = r"^[A-Za-z][-A-Za-z0-9_.]{0,62}$"  # noqa: S105 - the form of a name, not a secret
 SecretKey = Annotated[
     str,
-    StringConstraints(pattern=SECRET_KEY),
     Field(
+        pattern=SECRET_KEY,
         title="secret key",
         description='1 to 63 letters, digits, "-", "_" and ".", starting with a letter',
         examples=["apiToken"],
@@ -198,8 +202,8 @@ Seconds = Annotated[
 ProjectPath = Annotated[
     str,
     # Relative, forward slashes, no "." or ".." parts and nothing hidden: the same on every machine.
-    StringConstraints(pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_. ]*(?:/[A-Za-z0-9_][-A-Za-z0-9_. ]*)*$"),
     Field(
+        pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_. ]*(?:/[A-Za-z0-9_][-A-Za-z0-9_. ]*)*$",
         title="folder of this project",
         description='a path below the project\'s folder with "/" between its parts',
         examples=["model/digits"],
