@@ -142,12 +142,12 @@ EnvName = Annotated[
 
 EnvValue = Annotated[
     str,
+    BeforeValidator(_setting_to_text, json_schema_input_type=str | int | bool),
     Field(
         title="text",
         description="text, a whole number, true or false; put other numbers in quotes",
         examples=["info"],
     ),
-    BeforeValidator(_setting_to_text, json_schema_input_type=str | int | bool),
 ]
 
 # The key is a stack config key and becomes a file name below /run/secrets/model-serving.
