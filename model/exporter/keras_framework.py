@@ -55,22 +55,24 @@ class KerasModel:
         if not isinstance(trained, keras.Model):
             raise ExportError(f"train.py: train() returned {type(trained).__name__}; it must return a keras.Model")
         model: Any = trained
-        if not model.built or not model.inputs:
-            raise ExportError(
-                "train.py: the model's inputs are not known. Build it from keras.Input, or call it once in train()"
-            )
+        if not model.built or not getattr(model, "inputs", None):
+            raise ExportError("train.py: the model's inputs are not known. Start it with keras.Input(shape, name=...)")
         self._model = model
         self.input_names: Sequence[str] = [tensor.name for tensor in model.inputs]
-        self.output_names: Sequence[str] = list(model.output_names)
 
     def predict(self, inputs: Arrays) -> Arrays:
-        """Keras' own answers by output name: the reference for everything that is served."""
+        """Keras' own answers by output name: the reference for everything that is served.
+
+        Outputs are in the order in which TensorFlow flattens them, and so in that of the exported file.
+        """
         single = len(self.input_names) == 1
         answer = self._model.predict(inputs[self.input_names[0]] if single else inputs, verbose=0)
         if isinstance(answer, dict):
-            return {name: np.asarray(values) for name, values in answer.items()}
+            return {name: np.asarray(answer[name]) for name in sorted(answer)}
         values = answer if isinstance(answer, list | tuple) else [answer]
-        return {name: np.asarray(value) for name, value in zip(self.output_names, values, strict=True)}
+        # A Sequential model has no names for its outputs; these are what Keras' own export calls them.
+        names = getattr(self._model, "output_names", None) or [f"output_{place}" for place in range(len(values))]
+        return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
     def export(self, path: Path) -> None:
         """Writes the model as ONNX with an open batch size.

@@ -48,7 +48,9 @@ def canonicalise(path: Path, output_names: Sequence[str]) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"the exported ONNX is not valid: {error}") from error
+        raise ExportError(
+            f"the exported ONNX is not valid: {error}. Layers in Python code have no ONNX form"
+        ) from error
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 

@@ -36,7 +36,6 @@ class Linear:
     """scores = x @ weights. `error` makes its export differ from it."""
 
     input_names = ("x",)
-    output_names = ("scores",)
 
     def __init__(self, weights: np.ndarray, error: float) -> None:
         self.weights = weights
