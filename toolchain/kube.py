@@ -11,6 +11,8 @@ from lightkube.core.exceptions import ConfigError
 
 from toolchain import local
 from toolchain.errors import ToolchainError
+from toolchain.kubernetes_plugin import kubeconfig
+from toolchain.kubernetes_plugin.errors import Unreachable
 from toolchain.stack import Stack
 
 _SELECTOR = "app.kubernetes.io/part-of=model-serving,app.kubernetes.io/managed-by=pulumi"
@@ -21,15 +23,12 @@ class Kube:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        context = "" if stack.local else str(stack.settings.get("cluster"))
         try:
-            if stack.local:
-                kubeconfig = local.kubeconfig()
-                if kubeconfig is None:
-                    raise ToolchainError("reach the local cluster", "it is not running", "Run: make up")
-                config = KubeConfig.from_file(kubeconfig).get()
-            else:
-                config = KubeConfig.from_env().get(context_name=str(stack.settings.get("cluster")))
-        except ConfigError as error:
+            merged = _kubeconfig(stack)
+            kubeconfig.select(merged, context)  # for its errors: they name what there is
+            config = KubeConfig.from_dict(merged).get(context_name=context or None)
+        except (ConfigError, Unreachable) as error:
             raise ToolchainError("read the kubeconfig", str(error)) from None
         assert config is not None
         # The proxies of the environment are for the internet: a cluster names its own in the kubeconfig.
@@ -57,6 +56,15 @@ class Kube:
         if response.is_error:
             raise ToolchainError(f"{method} {path}", f"HTTP {response.status_code}: {response.text.strip()[:500]}")
         return response
+
+
+def _kubeconfig(stack: Stack) -> dict[str, Any]:
+    if not stack.local:
+        return kubeconfig.ambient()
+    file = local.kubeconfig()
+    if file is None:
+        raise ToolchainError("reach the local cluster", "it is not running", f"Run: make up STACK={stack.name}")
+    return kubeconfig.load(str(file))
 
 
 @dataclass(frozen=True)
