@@ -1,4 +1,4 @@
-"""Plays the recorded program with the real engine and says what happened in the recording's own terms."""
+"""Plays a program with the real engine and says what happened in the recording's own terms."""
 
 import json
 import os
@@ -68,7 +68,9 @@ class Player:
     env: dict[str, str]
 
     @classmethod
-    def create(cls, folder: Path, env: Mapping[str, str], kubeconfig: Path, image: str) -> "Player":
+    def create(
+        cls, folder: Path, env: Mapping[str, str], kubeconfig: Path, image: str, program: Path = RECORDED / "program.py"
+    ) -> "Player":
         """Lay out the project and install the plugin.
 
         Args:
@@ -76,10 +78,11 @@ class Player:
             env: what `pulumi` needs; PATH is complete.
             kubeconfig: of the cluster to play on.
             image: any image with /bin/sleep and /bin/true.
+            program: what to play; its stack config value `step` selects what it declares.
         """
         project = folder / "project"
         shutil.copytree(RECORDED / "chart", project / "chart")
-        shutil.copyfile(RECORDED / "program.py", project / "__main__.py")
+        shutil.copyfile(program, project / "__main__.py")
         (project / "Pulumi.yaml").write_text(f"name: {PROJECT}\nruntime: python\n")
         (folder / "state").mkdir()
         python = str(Path(sys.executable).parent)
@@ -117,6 +120,17 @@ class Player:
         )
         assert not check or done.returncode == 0, f"pulumi {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
         return done
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `pulumi` in the project, to be interrupted."""
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.folder / "project",
+            env={**os.environ, **self.env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def at(self, step: str) -> None:
         """Set the program to a step of the recording."""
