@@ -76,7 +76,7 @@ def check_config(inputs: Object) -> list[tuple[str, str]]:
     failures = [
         (name, f'"{name}" is not supported by this Kubernetes plugin, which stands in for the official one')
         for name, value in given.items()
-        if name not in _SUPPORTED and value not in (None, "", False, "false")
+        if name not in _SUPPORTED and not name.startswith("__") and value not in (None, "", False, "false")
     ]
     if not _flag(given, "enableServerSideApply", "PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY", default=True):
         failures.append(("enableServerSideApply", "only server-side apply is supported by this Kubernetes plugin"))

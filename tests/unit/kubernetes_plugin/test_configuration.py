@@ -97,6 +97,7 @@ class TestSettings:
         assert check_config({"kubeconfig": "x", "enableServerSideApply": "true", "clusterIdentifier": "y"}) == []
         assert [name for name, _ in check_config({"renderYamlToDirectory": "out"})] == ["renderYamlToDirectory"]
         assert [name for name, _ in check_config({"enableServerSideApply": "false"})] == ["enableServerSideApply"]
+        assert check_config({"__internal": {}}) == []
         assert check_config({"renderYamlToDirectory": "", "skipUpdateUnreachable": "false"}) == []
 
 
