@@ -78,7 +78,7 @@ def published_checksum(url: str, file_name: str) -> str:
         raise ToolchainError(f"download {url}", str(error), "Try again.") from None
     words = [line.split() for line in lines if line.strip()]
     for entry in words:
-        if len(entry) == 2 and entry[1].lstrip("*").removeprefix("./") == file_name and _is_sha256(entry[0]):
+        if len(entry) == 2 and entry[1].lstrip("*").rpartition("/")[2] == file_name and _is_sha256(entry[0]):
             return entry[0]
     if len(words) == 1 and len(words[0]) == 1 and _is_sha256(words[0][0]):
         return words[0][0]

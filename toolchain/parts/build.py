@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import shell, versions
-from toolchain.parts.model import numbers
+from toolchain import paths, shell, versions
+from toolchain.parts.model import digest, numbers
 from toolchain.progress import Step
 
 
@@ -29,6 +29,11 @@ class GoModule:
     """A program's name as Go gives it, and the name it shall have."""
     extra: tuple[tuple[str, str], ...] = ()
     """Scripts of a dependency to lay beside the programs: (module, path in it)."""
+
+    @property
+    def key(self) -> str:
+        """Changes with everything that the programs are built from."""
+        return digest(self.folder, *self.packages, self.ldflags)
 
     @property
     def label(self) -> str:
@@ -91,6 +96,17 @@ class GoModule:
         if numbers(go_version()) < numbers(versions.GO):
             environment["GOTOOLCHAIN"] = "auto"  # this Go fetches the one that go.mod names
         return environment
+
+
+def go_module(
+    name: str,
+    *packages: str,
+    ldflags: str = "",
+    rename: tuple[str, str] = ("", ""),
+    extra: tuple[tuple[str, str], ...] = (),
+) -> GoModule:
+    """The Go module of that name below toolchain/modules."""
+    return GoModule(paths.MODULES / name, packages, ldflags, rename, extra)
 
 
 def is_root() -> bool:

@@ -3,10 +3,12 @@
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from toolchain import paths, shell, versions
+from toolchain import paths, shell
+from toolchain import versions as pinned_versions
 from toolchain.parts.model import Found, same_major
 
 # Where systems keep programs that only root's PATH has.
@@ -30,9 +32,16 @@ def which(name: str) -> Path | None:
 
 
 def programs(
-    *names: str, version: tuple[str, ...] = ("--version",), pinned: str, accept: Accept = same_major
+    *names: str,
+    pinned: str,
+    accept: Accept = same_major,
+    version: tuple[str, ...] = ("--version",),
+    versions: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Callable[[], Found | None]:
-    """Detect programs on PATH: all of them, each of a version that ``accept`` takes."""
+    """Detect programs on PATH: all of them, each of a version that ``accept`` takes.
+
+    ``version`` are the arguments that make a program print its version, ``versions`` those of single programs.
+    """
 
     def detect() -> Found | None:
         have, where = "", ""
@@ -40,7 +49,7 @@ def programs(
             path = which(name)
             if path is None:
                 return None
-            match = _VERSION.search(shell.output([path, *version], timeout=5))
+            match = _VERSION.search(shell.output([path, *versions.get(name, version)], timeout=5))
             if match is None or not accept(match.group(1), pinned):
                 return None
             have, where = match.group(1), where or str(path)
@@ -51,7 +60,7 @@ def programs(
 
 def language_host() -> Found | None:
     """The Python language host that came with an installed Pulumi CLI, when that CLI itself is used."""
-    cli = programs("pulumi", version=("version",), pinned=versions.PULUMI)()
+    cli = programs("pulumi", version=("version",), pinned=pinned_versions.PULUMI)()
     host = which("pulumi-language-python")
     return Found(cli.version, str(host)) if cli and host else None
 

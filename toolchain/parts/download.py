@@ -81,6 +81,31 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Programs that came with the download of another part."""
+
+    part: str
+    folder: Path
+    programs: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return f"from the download of the {self.part}"
+
+    def available(self) -> bool:
+        return (self.folder / self.programs[0]).exists() or network.reachable("https://get.pulumi.com/")
+
+    def missing(self) -> list[str]:
+        return []
+
+    def obtain(self, folder: Path, step: Step, tools: Path) -> None:
+        for program in self.programs:
+            if not (self.folder / program).exists():
+                raise ToolchainError(self.label, f"{program} did not come with it")
+            (folder / program).hardlink_to(self.folder / program)
+
+
+@dataclass(frozen=True)
 class PulumiPlugin:
     """A resource plugin, fetched as ``pulumi plugin install`` does but kept beside the other tools."""
 
