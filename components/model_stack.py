@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
+from pulumi_kubernetes.core.v1 import Namespace
 
 from components.config import StackConfig
-from components.model_namespace import ModelNamespace, ModelNamespaceArgs
+from components.planning.names import namespace_labels
 from components.served_model import ServedModel, ServedModelArgs
 
 
@@ -20,7 +21,10 @@ class ModelStackArgs:
 
 
 class ModelStack(pulumi.ComponentResource):
-    """The models of one stack. `opts` carries the provider of the cluster."""
+    """A namespace that admits only pods of Pod Security level `restricted`, and the models of one stack in it.
+
+    `opts` carries the provider of the cluster.
+    """
 
     namespace: pulumi.Output[str]
     models: Mapping[str, ServedModel]
@@ -28,7 +32,12 @@ class ModelStack(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:stack:ModelStack", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.namespace = ModelNamespace(name, ModelNamespaceArgs(name=args.config.namespace), child).namespace_name
+        namespace = Namespace(
+            f"{name}-namespace",
+            metadata={"name": args.config.namespace, "labels": namespace_labels()},
+            opts=child,
+        )
+        self.namespace = namespace.metadata.apply(lambda metadata: metadata.name or "")
         self.models = {
             model: ServedModel(
                 model,
