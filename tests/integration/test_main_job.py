@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -88,11 +87,10 @@ def test_another_machine_previews_no_changes(workspace: Workspace, tmp_path: Pat
     """Same state, another path, another umask, other pip settings: nothing to do."""
     umask = os.umask(0o077)
     try:
-        other = copy_checkout(tmp_path / "another place")
+        other = copy_checkout(tmp_path / "another place", workspace.path)
     finally:
         os.umask(umask)
     assert (other / "model/Dockerfile").stat().st_mode & 0o777 == 0o600
-    shutil.copyfile(workspace.config_file, other / workspace.config_file.name)
     (other / ".venv").symlink_to(workspace.path / ".venv")
     second = Workspace(other, "dev", workspace.env, workspace.backend)
     second.extra_env = {"PIP_INDEX_URL": "https://pip.example.test/simple", "PIP_CONFIG_FILE": os.devnull}

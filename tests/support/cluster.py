@@ -48,7 +48,7 @@ def local_cluster() -> Iterator[LocalCluster]:
 
 def exports(script: str) -> dict[str, str]:
     """The variables that a shell would have after `eval`uating a script of `export NAME=value` lines."""
-    marker = "---"
+    marker = "== exported =="
     done = subprocess.run(
         ["sh", "-c", f"{script}\nprintf '{marker}\\n'; env -0"], check=True, capture_output=True, text=True
     )

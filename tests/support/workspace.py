@@ -14,8 +14,11 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def copy_checkout(target: Path) -> Path:
-    """Copy what git tracks, or would track, of this project to `target`, as a clone that holds uncommitted work."""
+def copy_checkout(target: Path, source: Path = ROOT) -> Path:
+    """Copy the files of this project that Git tracks, or would track, from the checkout `source` to `target`.
+
+    New files get the modes that the umask gives them, as in a clone.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -24,9 +27,9 @@ def copy_checkout(target: Path) -> Path:
         text=True,
     ).stdout.split("\0")
     for name in filter(None, listed):
-        if (ROOT / name).is_file():
+        if (source / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target / name)
+            shutil.copyfile(source / name, target / name)
     return target
 
 
