@@ -1,0 +1,64 @@
+"""The list of parts."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from toolchain.parts import catalog
+from toolchain.parts.build import GoModule
+from toolchain.parts.download import Release
+from toolchain.parts.model import Part
+
+PARTS = {part.slug: part for part in [*catalog.engine_parts(), *catalog.node_parts(), *catalog.docker_parts()]}
+
+
+def test_every_part_can_be_told_from_the_others() -> None:
+    names = [part.slug for part in [*catalog.engine_parts(), *catalog.node_parts()]]
+    assert len(names) == len(set(names))
+    programs = [name for part in PARTS.values() for name in part.executables]
+    assert len(programs) == len(set(programs))
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_a_part_needs_is_had_with_it(name: str) -> None:
+    assert all(needed.slug in PARTS for needed in PARTS[name].needs)
+
+
+def urls(part: Part) -> list[str]:
+    releases = [source for source in part.sources if isinstance(source, Release)]
+    return [
+        template.format(os="linux", arch=release.architectures.get("amd64", "amd64"), program=release.programs[0])
+        for release in releases
+        for template in (release.url, release.checksums)
+    ]
+
+
+def test_official_places() -> None:
+    """As the projects' own installation guides name them."""
+    pulumi = "https://get.pulumi.com/releases/sdk/pulumi"
+    assert urls(PARTS["pulumi-cli"]) == [f"{pulumi}-v3.259.0-linux-x64.tar.gz", f"{pulumi}-3.259.0-checksums.txt"]
+    kubernetes = "https://dl.k8s.io/v1.34.4/bin/linux/amd64/kube-apiserver"
+    assert urls(PARTS["kubernetes"]) == [kubernetes, f"{kubernetes}.sha256"]
+    kind = "https://github.com/kubernetes-sigs/kind/releases/download/v0.30.0/kind-linux-amd64"
+    assert urls(PARTS["kind"]) == [kind, f"{kind}.sha256sum"]
+
+
+def test_every_download_has_a_checksum_and_comes_before_the_build() -> None:
+    for part in PARTS.values():
+        kinds = [type(source) for source in part.sources]
+        assert kinds.count(Release) <= 1
+        if Release in kinds and GoModule in kinds:
+            assert kinds.index(Release) < kinds.index(GoModule)
+        assert all(source.checksums for source in part.sources if isinstance(source, Release))
+
+
+def test_a_changed_pin_or_flag_is_another_part(tmp_path: Path) -> None:
+    (built,) = [source for source in PARTS["etcd"].sources if isinstance(source, GoModule)]
+    shutil.copytree(built.folder, tmp_path / "etcd")
+    same = GoModule(tmp_path / "etcd", built.packages, built.ldflags)
+    assert same.key == built.key
+    assert GoModule(tmp_path / "etcd", built.packages, "-X a=b").key != built.key
+    with (tmp_path / "etcd" / "go.sum").open("a") as pins:
+        pins.write("\n")
+    assert same.key != built.key
