@@ -7,6 +7,7 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 
 from components.config import StackConfig
+from components.model_image import ModelImage, ModelImageArgs
 from components.planning.names import namespace_labels
 from components.served_model import ServedModel, ServedModelArgs
 
@@ -32,10 +33,13 @@ class ModelStack(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:stack:ModelStack", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        builds = self._builds(args)
         namespace = Namespace(
             f"{name}-namespace",
             metadata={"name": args.config.namespace, "labels": namespace_labels()},
-            opts=child,
+            # Everything in the cluster waits for the namespace, and it waits for every build: a model that does not
+            # train or export, or a registry that is down, changes nothing in the cluster.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(builds.values())),
         )
         self.namespace = namespace.metadata.apply(lambda metadata: metadata.name or "")
         self.models = {
@@ -45,8 +49,8 @@ class ModelStack(pulumi.ComponentResource):
                     model=model,
                     stack=args.stack,
                     config=config,
-                    registry=args.config.registry,
-                    image=args.config.image,
+                    image=config.image or builds[model].reference,
+                    pull_secret=args.config.registry.pull_secret if args.config.registry else None,
                     secrets=args.secrets,
                     namespace=self.namespace,
                     namespace_name=args.config.namespace,
@@ -58,3 +62,24 @@ class ModelStack(pulumi.ComponentResource):
         self.register_outputs(
             {"namespace": self.namespace, "models": {model: served.summary() for model, served in self.models.items()}}
         )
+
+    def _builds(self, args: ModelStackArgs) -> Mapping[str, ModelImage]:
+        """The images that are built here, by model. The others are promoted by their digest."""
+        registry = args.config.registry
+        return {
+            model: ModelImage(
+                model,
+                ModelImageArgs(
+                    model=model,
+                    stack=args.stack,
+                    framework=config.source.framework,
+                    source=config.source.path,
+                    repository=registry.repository,
+                    platforms=args.config.image.platforms,
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
+            for model, config in args.config.models.items()
+            # The configuration is checked: with a source there is a registry.
+            if config.source is not None and registry is not None
+        }

@@ -1,4 +1,4 @@
-"""One model, from its source or its image to its address."""
+"""One model, from its image to its address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from typing import Any
 
 import pulumi
 
-from components.config import ImageConfig, ModelConfig, RegistryConfig
+from components.config import ModelConfig
 from components.model_deployment import ModelDeployment, ModelDeploymentArgs
-from components.model_image import ModelImage, ModelImageArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.model_settings import ModelSettings, ModelSettingsArgs
 from components.planning import names
@@ -20,7 +19,8 @@ class ServedModelArgs:
     """One model of a stack, and what it shares with the others.
 
     Attributes:
-        registry: where a model with a source is pushed; its pull secret serves all models.
+        image: repository@sha256:<digest>, built here or elsewhere.
+        pull_secret: name of an existing Secret with the registry's credentials, if the nodes need one.
         secrets: values of the secrets that the model names, by key.
         namespace: an output of the namespace, so that it exists before the model does.
         namespace_name: its name as text.
@@ -29,15 +29,15 @@ class ServedModelArgs:
     model: str
     stack: str
     config: ModelConfig
-    registry: RegistryConfig | None
-    image: ImageConfig
+    image: pulumi.Input[str]
+    pull_secret: str | None
     secrets: Mapping[str, pulumi.Input[str]]
     namespace: pulumi.Input[str]
     namespace_name: str
 
 
 class ServedModel(pulumi.ComponentResource):
-    """Everything that one model consists of: image, settings, pods, address."""
+    """Everything that one model consists of in the cluster: settings, pods, address."""
 
     image: pulumi.Output[str]
     deployment: pulumi.Output[str]
@@ -60,7 +60,7 @@ class ServedModel(pulumi.ComponentResource):
             ),
             child,
         )
-        self.image = self._image(name, args)
+        self.image = pulumi.Output.from_input(args.image)
         deployment = ModelDeployment(
             name,
             ModelDeploymentArgs(
@@ -70,7 +70,7 @@ class ServedModel(pulumi.ComponentResource):
                 image=self.image,
                 settings=settings.config_map_name,
                 secrets=settings.secret_name,
-                pull_secret=args.registry.pull_secret if args.registry else None,
+                pull_secret=args.pull_secret,
             ),
             child,
         )
@@ -100,24 +100,3 @@ class ServedModel(pulumi.ComponentResource):
             "nodePort": self.node_port,
             "url": self.url,
         }
-
-    def _image(self, name: str, args: ServedModelArgs) -> pulumi.Output[str]:
-        """The image by digest: the one that the configuration promotes, or the one that is built here."""
-        if args.config.image is not None:
-            return pulumi.Output.from_input(args.config.image)
-        # The configuration is checked: without an image there is a source, and with a source a registry.
-        assert args.config.source is not None  # noqa: S101
-        assert args.registry is not None  # noqa: S101
-        built = ModelImage(
-            name,
-            ModelImageArgs(
-                model=args.model,
-                stack=args.stack,
-                framework=args.config.source.framework,
-                source=args.config.source.path,
-                repository=args.registry.repository,
-                platforms=args.image.platforms,
-            ),
-            pulumi.ResourceOptions(parent=self),
-        )
-        return built.reference

@@ -48,7 +48,7 @@ labels = {**selector, "app.kubernetes.io/version": image.digest.apply(lambda dig
 settings = k8s.core.v1.ConfigMap(
     "digits",
     metadata={"namespace": namespace_name, "labels": selector},
-    data={"MODEL_NAME": "digits", "PORT": "8080"},
+    data={"MODEL_NAME": "digits", "PORT": "8080", "DRAIN_SECONDS": "30"},
     immutable=True,
     opts=options,
 )

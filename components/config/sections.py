@@ -28,7 +28,7 @@ from components.config.types import (
 )
 
 # Set by the program for every container (components/planning/settings.py), so a model's `env` may not hold them.
-RESERVED_ENV = frozenset({"MODEL_NAME", "MODEL_DIR", "PORT", "TERMINATION_LOG"})
+RESERVED_ENV = frozenset({"MODEL_NAME", "MODEL_DIR", "PORT", "TERMINATION_LOG", "DRAIN_SECONDS"})
 
 
 class Section(BaseModel):

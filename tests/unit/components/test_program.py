@@ -162,7 +162,8 @@ class TestSettingsAndSecrets:
 
     def test_a_models_environment(self) -> None:
         recording = record(with_digits(env={"LOG_LEVEL": "debug"}))
-        assert recording.one("ConfigMap")["data"] == {"LOG_LEVEL": "debug", "MODEL_NAME": "digits", "PORT": "8080"}
+        data = recording.one("ConfigMap")["data"]
+        assert data == {"LOG_LEVEL": "debug", "MODEL_NAME": "digits", "PORT": "8080", "DRAIN_SECONDS": "30"}
 
     def test_secret_values_are_marked_secret_and_are_in_the_secret_only(self) -> None:
         recording = record(with_digits(secrets=["apiToken"]), secrets={"apiToken": "canary"})

@@ -81,7 +81,7 @@ def test_the_container_serves_where_it_is_told(model: Model) -> None:
 
 def test_the_environment_is_the_models_own_and_what_the_program_knows(model: Model) -> None:
     told = environment("digits", model(env={"LOG_LEVEL": "debug"}))
-    assert told == {"LOG_LEVEL": "debug", "MODEL_NAME": "digits", "PORT": "8080"}
+    assert told == {"LOG_LEVEL": "debug", "MODEL_NAME": "digits", "PORT": "8080", "DRAIN_SECONDS": "30"}
 
 
 def test_why_a_model_refused_reaches_the_pods_status(model: Model) -> None:
