@@ -1,6 +1,7 @@
 """What is run for a stack, seen by a Pulumi that writes down how it was called."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def calls(program: Program, tmp_path: Path) -> Path:
     """A `pulumi` whose calls are lines of this file, and whose `up` fails with 7."""
     log = tmp_path / "calls.jsonl"
     (tmp_path / "recorder.py").write_text(RECORDER.format(log=log))
-    program("pulumi", f'exec python3 "{tmp_path}/recorder.py" "$@"')
+    program("pulumi", f'exec "{sys.executable}" -S -I "{tmp_path}/recorder.py" "$@"')
     return log
 
 
