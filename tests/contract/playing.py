@@ -96,6 +96,7 @@ class Player:
                 "PULUMI_HOME": str(folder / "home"),
                 "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
                 "PULUMI_CONFIG_PASSPHRASE": "contract",
+                "PULUMI_CONFIG_PASSPHRASE_FILE": "",
                 "PULUMI_SKIP_UPDATE_CHECK": "true",
                 "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                 # An installed plugin and nothing from PATH: the engine warns about what it takes from there.

@@ -31,6 +31,8 @@ def deployment(command: list[str], annotations: dict[str, str], replicas: int = 
     pod: Any = {"dnsPolicy": "Default", "terminationGracePeriodSeconds": 1, "containers": [container]}
     spec: Any = {
         "replicas": replicas,
+        # Without it, a container that is about to fail counts as available for a moment.
+        "minReadySeconds": 3,
         "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels}, "spec": pod},
     }
