@@ -1,5 +1,11 @@
 """The program of a stack: load its configuration, declare its models, export where they are."""
 
+import gc
+
+# The collector would walk through the SDK's thousands of classes again and again while they are imported, a tenth of
+# the time that this takes, and finds nothing to free in a program that lives for seconds.
+gc.disable()
+
 import pulumi
 
 from components.cluster import cluster_provider

@@ -41,7 +41,12 @@ class ModelImage(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:model:ModelImage", name, None, opts)
         tag = names.build_tag(args.repository, args.model, args.stack)
-        secrets = {"pip_conf": pip_settings.pip_conf(), "ca_bundle": pip_settings.ca_bundle()}
+        # A preview builds nothing: it has to know that there are secrets, not what is in them.
+        building = not pulumi.runtime.is_dry_run()
+        secrets = {
+            "pip_conf": pip_settings.pip_conf() if building else "",
+            "ca_bundle": pip_settings.ca_bundle() if building else "",
+        }
         image = docker_build.Image(
             f"{name}-build",
             context={"location": build_context.stage(args.model, Path(args.source)).as_posix()},

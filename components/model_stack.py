@@ -59,9 +59,7 @@ class ModelStack(pulumi.ComponentResource):
             )
             for model, config in args.config.models.items()
         }
-        self.register_outputs(
-            {"namespace": self.namespace, "models": {model: served.summary() for model, served in self.models.items()}}
-        )
+        self.register_outputs({"namespace": self.namespace})
 
     def _builds(self, args: ModelStackArgs) -> Mapping[str, ModelImage]:
         """The images that are built here, by model. The others are promoted by their digest."""

@@ -1,5 +1,6 @@
 """Run the program without an engine and keep what it declares as plain dictionaries."""
 
+import gc
 import json
 import runpy
 import sys
@@ -100,6 +101,7 @@ def record(
     try:
         run()
     finally:
+        gc.enable()  # the program turns it off for its own short life
         pulumi.export = export
         pulumi.runtime.set_all_config({}, [])
     return recording

@@ -105,6 +105,12 @@ class TestImages:
         assert set(image.inputs["secrets"]) == set(image.inputs["ignoreSecretsInDiffCalculation"])
         assert not [r for r in recording.resources if r is not image and "canary" in repr(r)]
 
+    def test_a_preview_builds_nothing_and_so_reads_no_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PIP_INDEX_URL", "https://user:canary@pip.example.test/simple")
+        planned, done = record(STACK, preview=True).one("Image"), record(STACK).one("Image")
+        assert planned["secrets"] == {"pip_conf": "", "ca_bundle": ""}
+        assert planned["secrets"].keys() == done["secrets"].keys()
+
     def test_the_inputs_are_the_same_on_another_machine(
         self, project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
