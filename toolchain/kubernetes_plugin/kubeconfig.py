@@ -58,11 +58,9 @@ def ambient() -> Kubeconfig:
 
 
 def _merge(base: Kubeconfig, other: Kubeconfig) -> None:
-    """Add what `base` lacks: the first file that sets something wins."""
+    """Add another file's entries behind those of `base`: the first of a name counts."""
     for section in _SECTIONS:
-        known = {entry.get("name") for entry in base.get(section) or []}
-        extra = [entry for entry in other.get(section) or [] if entry.get("name") not in known]
-        base[section] = [*(base.get(section) or []), *extra]
+        base[section] = [*(base.get(section) or []), *(other.get(section) or [])]
     if not base.get("current-context"):
         base["current-context"] = other.get("current-context")
 

@@ -111,6 +111,11 @@ class TestPlan:
         stored = self.stored(metadata={"name": "a"})
         assert plan(stored, self.program(metadata={"name": "a", "namespace": "default"}), Settings()).changes == []
 
+    def test_naming_an_object_as_it_is_named_is_no_change(self) -> None:
+        unnamed = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "n"}}
+        stored = Stored.of({**self.program(), "__inputs": unnamed})
+        assert plan(stored, self.program(), Settings()).changes == []
+
     def test_mutable_by_configuration(self) -> None:
         found = plan(self.stored(data={"x": "1"}), self.program(data={"x": "2"}), Settings(configmap_mutable=True))
         assert found.changes == [Change(("data", "x"), "update", False)]

@@ -134,6 +134,17 @@ class TestUpdate:
         assert error.value.outputs["__inputs"] == config_map("1")
         assert error.value.outputs["data"] == {"x": "foreign"}
 
+    def test_an_apply_that_does_not_become_ready_is_what_the_cluster_was_told(self, api: ApiServer) -> None:
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "n"}}
+        old, new = {**pod, "spec": {"image": "old"}}, {**pod, "spec": {"image": "new"}}
+        api.on("GET", "/api/v1/namespaces/n/pods", (200, {"items": [new]}))
+        api.on("GET", "/api/v1/namespaces/n/pods/a", (200, old), (200, new))
+        api.on("PATCH", "/api/v1/namespaces/n/pods/a", (200, new))
+        with pytest.raises(Partial, match="timed out") as error:
+            run(api, lambda op: operations.update(op, stored(old), new, []), timeout=0.3)
+        assert error.value.outputs["__inputs"] == new
+        assert error.value.outputs["spec"] == {"image": "new"}
+
     def test_no_secret_of_old_or_new_inputs_is_stored_in_the_clear(self, api: ApiServer) -> None:
         old = {**config_map(), "old": Secret("s"), "new": "t"}
         new = {**config_map(), "old": "s", "new": Secret("t")}
