@@ -24,9 +24,13 @@ class Component:
     """How long it may take to end before it is killed."""
 
     def fingerprint(self) -> str:
-        """Changes when a running process is no longer what a start would make: program, flags or configuration."""
+        """Changes when a running process is no longer what a start would make: program, flags or configuration.
+
+        The program counts by its file, not by its path: every checkout links the same one into a folder of its own.
+        """
         program = Path(self.argv[0]).stat()
-        digest = hashlib.sha256(repr((self.argv, program.st_size, program.st_mtime_ns)).encode())
+        identity = (program.st_size, program.st_mtime_ns, *self.argv[1:])
+        digest = hashlib.sha256(repr(identity).encode())
         for path in self.reads:
             digest.update(path.read_bytes())
         return digest.hexdigest()

@@ -36,8 +36,9 @@ def ensure(
     Raises ToolchainError with the end of its log when it does not become ready.
     """
     words = [str(word) for word in command]
+    # The program counts by its file, not by its path: every checkout links the same one into a folder of its own.
     program = Path(words[0]).stat()
-    identity = [*words, configuration, str(program.st_size), str(program.st_mtime_ns)]
+    identity = [*words[1:], configuration, str(program.st_size), str(program.st_mtime_ns)]
     fingerprint = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
     log = table(data).parent / f"{name}.log"
     record = processes.load(table(data)).get(name)
