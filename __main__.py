@@ -1,5 +1,6 @@
 """The program of a stack: load its configuration, declare its models, export where they are."""
 
+# ruff: noqa: E402 - the imports wait for gc.disable()
 import gc
 
 # The collector would walk through the SDK's thousands of classes again and again while they are imported, a tenth of
