@@ -61,7 +61,7 @@ def _create(folder: Path, requirements: Path) -> None:
     _step(
         name,
         [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        + ["--no-compile", "--require-hashes", "--requirement", str(requirements)],
+        + ["--require-hashes", "--requirement", str(requirements)],
     )
     (folder / ".complete").touch()
     print(f"  done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
