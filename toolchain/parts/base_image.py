@@ -20,7 +20,6 @@ from toolchain.parts.model import Found, digest, machine
 from toolchain.progress import Step
 
 DOCKER_HUB = "https://registry-1.docker.io/"
-_DEFAULT_MIRROR = "http://deb.debian.org/debian"
 # What Debian's own slim images leave out: documentation, translations, and what apt can fetch again.
 _LEFT_OUT = (
     "usr/share/doc/*",
@@ -64,12 +63,13 @@ class Debootstrap:
 
     def obtain(self, folder: Path, step: Step, tools: Path) -> None:
         sources = apt_sources(self.suite)
-        mirror = next((line.split()[1] for line in sources if line.split()[2] == self.suite), _DEFAULT_MIRROR)
+        # Without one, debootstrap uses its own default and writes that as the image's source.
+        mirror = next((line.split()[1] for line in sources if line.split()[2] == self.suite), None)
         root = folder.with_name(f"{folder.name}.root")
         try:
             self._bootstrap(root, mirror, step)
-            lines = sources or [f"deb {mirror} {self.suite} main"]
-            (root / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
+            if mirror:
+                (root / "etc/apt/sources.list").write_text("\n".join(sources) + "\n")
             step.note = "cleaning and compressing"
             for pattern in _LEFT_OUT:
                 for path in root.glob(pattern):
@@ -78,7 +78,7 @@ class Debootstrap:
         finally:
             shutil.rmtree(root, ignore_errors=True)
 
-    def _bootstrap(self, root: Path, mirror: str, step: Step) -> None:
+    def _bootstrap(self, root: Path, mirror: str | None, step: Step) -> None:
         unpacked = 0
 
         def on_line(line: str) -> None:
@@ -87,12 +87,13 @@ class Debootstrap:
             step.note = re.sub(r"^[IW]: ", "", line)[:70].rstrip(".")
 
         program = shutil.which("debootstrap", path=search_path()) or "debootstrap"
+        command = [program, "--variant=minbase", "--include=ca-certificates", self.suite, root]
         shell.run(
-            [program, "--variant=minbase", "--include=ca-certificates", self.suite, root, mirror],
+            [*command, mirror] if mirror else command,
             "debootstrap",
             environment={"LC_ALL": "C.UTF-8"},
             on_line=on_line,
-            todo=f"Check that {mirror} can be reached: it is the mirror of apt's own sources.",
+            todo=f"Check that {mirror or 'the default mirror of Debian'} can be reached (apt's own sources name it).",
         )
         if not unpacked:
             raise ToolchainError("debootstrap", f"it unpacked nothing into {root}")
