@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from toolchain.kubernetes_plugin.awaits import Tracker, look, wait
+from toolchain.kubernetes_plugin.awaits import GoneTracker, Tracker, look, wait
 from toolchain.kubernetes_plugin.awaits.base import Message, Source
 from toolchain.kubernetes_plugin.cluster import Event
 from toolchain.kubernetes_plugin.engine import Engine, Reporter
@@ -104,6 +104,13 @@ def test_warnings_about_the_object_are_told() -> None:
     with pytest.raises(NotReady):
         run(Scripted(Event=[warning, warning], Pod=[pod("Pending")]), patience=0.2, log=log)
     assert log.said.count(("warning", "FailedMount: no volume")) == 1
+
+
+def test_warnings_about_what_is_being_deleted_are_not() -> None:
+    warning, log = Event("ADDED", {"reason": "FailedMount", "message": "no volume"}), Log()
+    with pytest.raises(NotReady):
+        run(Scripted(Event=[warning], Pod=[pod("Running")]), GoneTracker(POD), patience=0.2, log=log)
+    assert [said for said in log.said if said[0] == "warning"] == []
 
 
 def test_patience_runs_out() -> None:

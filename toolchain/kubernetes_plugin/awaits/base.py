@@ -45,6 +45,9 @@ class Tracker:
     own = "self"
     """Name of the source that is the object itself."""
 
+    warned_by_events = True
+    """Whether the cluster's warning events about the object are told while it is waited for."""
+
     def __init__(self, applied: Object, clock: Callable[[], float] = time.monotonic) -> None:
         self.applied = applied
         self.latest = applied

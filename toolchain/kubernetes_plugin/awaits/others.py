@@ -109,6 +109,9 @@ class ClaimTracker(Tracker):
 class GoneTracker(Tracker):
     """Ready when the object is gone, or another one has taken its name."""
 
+    # What it lacked while it lived is no news when it goes.
+    warned_by_events = False
+
     def __init__(self, applied: Object, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(applied, clock)
         self._exists = True

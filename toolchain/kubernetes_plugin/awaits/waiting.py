@@ -49,7 +49,8 @@ async def wait(
     deadline = loop.time() + timeout
     tick = loop.time() + _TROUBLE_SECONDS
     async with AsyncExitStack() as stack:
-        for source in [*tracker.sources(), _warnings_about(tracker.applied)]:
+        events = [_warnings_about(tracker.applied)] if tracker.warned_by_events else []
+        for source in [*tracker.sources(), *events]:
             stack.push_async_callback(_stop, asyncio.create_task(_pump(cluster, tracker, source, queue)))
         stop = asyncio.create_task(cancelled.wait())
         stack.push_async_callback(_stop, stop)
