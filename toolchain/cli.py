@@ -116,8 +116,7 @@ def env(stack: StackOption = "dev") -> None:
 @app.command()
 def check() -> None:
     """Run the static checks and the unit tests."""
-    # Side by side: the type checker takes one core for most of the time that all other tests take.
-    raise typer.Exit(checks.pytest("-n", "2", "--dist", "worksteal", "tests/static", "tests/unit"))
+    raise typer.Exit(checks.quick("tests/static", "tests/unit"))
 
 
 @app.command(
