@@ -5,9 +5,9 @@ NAME ?=
 JSON ?=
 TOOLCHAIN := python3 -m toolchain
 
-.PHONY: up preview predict status destroy down check test bench doctor
+.PHONY: up preview recover predict status destroy down check test bench doctor
 
-up preview status destroy down:
+up preview recover status destroy down:
 	@$(TOOLCHAIN) $@ --stack "$(STACK)"
 
 predict:

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from toolchain import checks, doctor, local, operations
+from toolchain import checks, doctor, local, operations, recovery
 from toolchain import stack as stacks
 from toolchain.errors import ToolchainError
 from toolchain.predict import predict as ask
@@ -58,6 +58,12 @@ def preview(stack: StackOption = "dev") -> None:
 def destroy(stack: StackOption = "dev") -> None:
     """Delete everything that the stack has in its cluster. Pushed images and the local services stay."""
     raise typer.Exit(operations.destroy(stacks.load(stack), Progress()))
+
+
+@app.command()
+def recover(stack: StackOption = "dev") -> None:
+    """After an `up` that was killed: clear its lock, and import or forget what it was creating."""
+    raise typer.Exit(recovery.recover(stacks.load(stack), Progress()))
 
 
 @app.command()

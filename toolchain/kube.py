@@ -38,6 +38,15 @@ class Kube:
         """An object or list of the API server, as JSON."""
         return self._request("GET", path, params=parameters).json()
 
+    def exists(self, api_version: str, kind: str, namespace: str, name: str) -> bool:
+        """Whether there is such an object; ``namespace`` is empty for a kind that has none."""
+        root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        served = self.get(root)["resources"]
+        plural = next((r["name"] for r in served if r["kind"] == kind and "/" not in r["name"]), "")
+        scope = f"{root}/namespaces/{namespace}" if namespace else root
+        listed = self.get(f"{scope}/{plural}", fieldSelector=f"metadata.name={name}") if plural else {}
+        return bool(listed.get("items"))
+
     def post_to_service(self, namespace: str, service: str, port: int, path: str, body: Any) -> httpx.Response:
         """A request to a Service through the API server, which reaches it wherever this machine is."""
         url = f"/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/{path.lstrip('/')}"

@@ -14,7 +14,7 @@ from toolchain.stack import Stack
 
 def up(stack: Stack, progress: Progress) -> int:
     """Deploy the stack and ask its models for an answer. Returns the exit code."""
-    _ready(stack, progress)
+    ready(stack, progress)
     code = engine.operate(stack, "up", ["--yes", "--skip-preview"])
     if code:
         explain(stack)
@@ -24,17 +24,18 @@ def up(stack: Stack, progress: Progress) -> int:
 
 def preview(stack: Stack, progress: Progress) -> int:
     """Show what ``up`` would change. Returns the exit code."""
-    _ready(stack, progress)
+    ready(stack, progress)
     return engine.operate(stack, "preview", [])
 
 
 def destroy(stack: Stack, progress: Progress) -> int:
     """Delete what the stack has in its cluster. Returns the exit code."""
-    _ready(stack, progress)
+    ready(stack, progress)
     return engine.operate(stack, "destroy", ["--yes", "--skip-preview"])
 
 
-def _ready(stack: Stack, progress: Progress) -> None:
+def ready(stack: Stack, progress: Progress) -> None:
+    """Install and start what a local stack needs, and make the stack and the program's virtual environment."""
     if stack.local:
         start(stack, progress)
     engine.prepare(stack, progress)

@@ -1,0 +1,88 @@
+"""Getting a stack out of an update that was cut off: its lock, and the objects that may or may not be there.
+
+An engine that is killed leaves its lock, and in the state a pending operation for each object whose creation it had
+asked for. Forgetting a pending object that does exist would leave an orphan and fail the next update with "already
+exists"; so those that exist are imported, and only the others forgotten.
+"""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from toolchain import engine, operations
+from toolchain.errors import ToolchainError
+from toolchain.kube import Kube
+from toolchain.progress import Progress, out
+from toolchain.stack import Stack
+
+_KUBERNETES = "kubernetes:"
+
+
+def recover(stack: Stack, progress: Progress) -> int:
+    """Clear the lock of a dead update and settle what it left pending. Returns the exit code.
+
+    Raises ToolchainError while the update that holds the lock still runs on this machine.
+    """
+    if not engine.exists(stack):
+        raise ToolchainError(f"recover stack {stack.name}", "its backend has no such stack", "Run: make up")
+    if pid := _running_update(stack):
+        raise ToolchainError(
+            f"recover stack {stack.name}",
+            f"an update of it still runs, process {pid}",
+            "Wait for its end, or stop it with Ctrl-C or SIGINT.",
+        )
+    operations.ready(stack, progress)
+    engine.capture(stack, ["cancel", stack.name, "--yes"])
+    pending = created_in_doubt(json.loads(engine.capture(stack, ["stack", "export", "--stack", stack.name])))
+    if not pending:
+        out.print("no creation is in doubt", markup=False)
+        return 0
+    kube = Kube(stack)
+    imports = list[str]()
+    for urn, resource in pending.items():
+        found = _id_in_cluster(kube, resource)
+        out.print(f"{urn}: {f'is there, as {found}' if found else 'is not there'}", markup=False)
+        imports += [f"--import-pending-creates={value}" for value in (urn, found) if found]
+    arguments = ["--yes", "--skip-preview", *imports, "--clear-pending-creates"]
+    return engine.operate(stack, "refresh", arguments)
+
+
+def created_in_doubt(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The resources whose creation was asked for and never answered, by URN, from an exported state."""
+    pending = (state.get("deployment") or {}).get("pending_operations") or []
+    return {entry["resource"]["urn"]: entry["resource"] for entry in pending if entry.get("type") == "creating"}
+
+
+def _id_in_cluster(kube: Kube, resource: dict[str, Any]) -> str:
+    """The id by which the Kubernetes provider knows an object that exists, else empty."""
+    inputs = resource.get("inputs", {})
+    name = inputs.get("metadata", {}).get("name")
+    if not resource["type"].startswith(_KUBERNETES) or not name:
+        return ""
+    namespace = inputs["metadata"].get("namespace", "")
+    if not kube.exists(inputs["apiVersion"], inputs["kind"], namespace, name):
+        return ""
+    return f"{namespace}/{name}" if namespace else name
+
+
+def _running_update(stack: Stack) -> int | None:
+    """Process of this machine that holds the stack's lock, where the backend is a folder."""
+    backend = engine.environment(stack).get("PULUMI_BACKEND_URL") or os.environ.get("PULUMI_BACKEND_URL", "")
+    if not backend.startswith("file://"):
+        return None
+    locks = Path(backend.removeprefix("file://")) / ".pulumi" / "locks" / "organization" / stack.project / stack.name
+    for file in locks.glob("*.json"):
+        lock = json.loads(file.read_text())
+        if lock.get("hostname") == socket.gethostname() and _is_pulumi(int(lock["pid"])):
+            return int(lock["pid"])
+    return None
+
+
+def _is_pulumi(pid: int) -> bool:
+    """Whether the process lives and is Pulumi: a dead one's number may be another's by now."""
+    try:
+        return b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
