@@ -101,9 +101,14 @@ def doctor_command() -> None:
 
 
 @app.command()
-def install() -> None:
+def install(
+    addons: Annotated[list[str] | None, typer.Argument(help="Only these: helm, for stacks with charts.")] = None,
+) -> None:
     """Get everything that a local stack needs, and start nothing."""
-    local.install(Progress())
+    if addons:
+        local.install_addons(addons, Progress())
+    else:
+        local.install(Progress())
 
 
 @app.command()

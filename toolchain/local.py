@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from toolchain import cluster, network, paths, shell
+from toolchain.errors import ToolchainError
 from toolchain.parts import catalog
 from toolchain.parts import install as installing
 from toolchain.parts.base_image import DOCKER_HUB
@@ -57,6 +58,14 @@ def parts() -> Sequence[Part]:
 def install(progress: Progress) -> None:
     """Get every missing part. Raises ToolchainError, before anything starts, with all that the machine lacks."""
     installing.install(parts(), progress, lacking_rights())
+
+
+def install_addons(names: Sequence[str], progress: Progress) -> None:
+    """Get parts that only some stacks need. Raises ToolchainError, also for a name that is none of them."""
+    known = catalog.addons()
+    if strange := [name for name in names if name not in known]:
+        raise ToolchainError("install", f"there is no {', '.join(strange)}", f"It can be: {', '.join(known)}.")
+    installing.install([known[name] for name in names], progress)
 
 
 def lacking_rights() -> list[str]:

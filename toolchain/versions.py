@@ -12,6 +12,7 @@ KUBERNETES = "1.34.4"
 ETCD = "3.6.6"
 COREDNS = "1.12.4"
 KIND = "0.30.0"
+HELM = "3.22.0"
 
 BUILDKIT = "0.31.0"
 BUILDX = "0.35.0"

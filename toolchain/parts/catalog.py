@@ -1,6 +1,7 @@
 """All parts of a local stack."""
 
 from toolchain.parts.engine import engine_parts
+from toolchain.parts.helm import helm
 from toolchain.parts.images import base, buildkit, buildx, registry
 from toolchain.parts.model import Part
 from toolchain.parts.node import container_runtime, coredns, etcd, kind, kubernetes, pause
@@ -16,4 +17,9 @@ def docker_parts() -> list[Part]:
     return [kind(), buildx()]
 
 
-__all__ = ["base", "buildkit", "buildx", "docker_parts", "engine_parts", "node_parts", "registry"]
+def addons() -> dict[str, Part]:
+    """What only some stacks need, by the name to ask for it."""
+    return {"helm": helm()}
+
+
+__all__ = ["addons", "base", "buildkit", "buildx", "docker_parts", "engine_parts", "node_parts", "registry"]

@@ -16,6 +16,7 @@ MODULES = {
     "buildkit": ("github.com/moby/buildkit", versions.BUILDKIT),
     "buildx": ("github.com/docker/buildx", versions.BUILDX),
     "registry": ("github.com/distribution/distribution/v3", versions.REGISTRY),
+    "helm": ("helm.sh/helm/v3", versions.HELM),
 }
 
 
