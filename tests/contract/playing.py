@@ -36,7 +36,7 @@ class Outcome:
 
     def operations(self) -> list[str]:
         """The operations without their order, in which the engine is free for resources that do not depend."""
-        return sorted(json.dumps(op, sort_keys=True) for op in self.ops)
+        return sorted(json.dumps({**op, "name": _without_made_up(op["name"])}, sort_keys=True) for op in self.ops)
 
     def errors(self) -> list[tuple[str, list[str]]]:
         """Errors by resource, each as the gists of its parts."""
@@ -56,8 +56,11 @@ def gists(message: str) -> list[str]:
 def _gist(text: str) -> str:
     text = re.sub(r"(with unready status: \[\w+\]).*", r"\1", text, flags=re.S)
     text = re.sub(r"(cluster is unreachable): .*", r"\1", text, flags=re.S)
-    text = _MADE_UP_NAME.sub(r"\1-*", text)
-    return text[:_GIST_LENGTH]
+    return _without_made_up(text)[:_GIST_LENGTH]
+
+
+def _without_made_up(text: str) -> str:
+    return _MADE_UP_NAME.sub(r"\1-*", text)
 
 
 @dataclass

@@ -173,3 +173,15 @@ def test_what_was_made_by_hand_can_be_imported_and_read(player: Player, cluster:
     assert json.loads(player.pulumi("stack", "output", "--json").stdout)["found"] == "1"
     assert [op for op in player.preview().ops if op["op"] != "read"] == []
     assert up(player, "nothing").rc == 0
+
+
+def test_a_protected_object_is_not_deleted_and_a_retained_one_stays(player: Player, cluster: Cluster) -> None:
+    path = "/api/v1/namespaces/default/configmaps/kept"
+    assert up(player, "guarded").rc == 0
+    refused = up(player, "nothing")
+    assert refused.rc == 1
+    assert any("protected" in d["message"] for d in refused.diagnostics)
+    assert up(player, "kept").rc == 0
+    assert up(player, "nothing").rc == 0
+    assert not [found for found in player.state() if found["urn"].endswith("::kept")]
+    assert cluster("DELETE", path)["status"] == "Success"

@@ -53,6 +53,24 @@ class Cluster:
         """Ask for something that needs accepted credentials, to know early whether the cluster can be talked to."""
         await self.connection.request("GET", "/version")
 
+    async def version(self) -> str:
+        """The API server's version, as in `v1.34.4`."""
+        return str((await self.connection.request("GET", "/version"))["gitVersion"])
+
+    async def served(self) -> list[str]:
+        """All that is served now: groups with their versions (`v1`, `apps/v1`) and the kinds in them (`v1/Pod`)."""
+        groups = (await self.connection.request("GET", "/apis")).get("groups") or []
+        versions = ["v1", *(entry["groupVersion"] for group in groups for entry in group["versions"])]
+        found = await asyncio.gather(*(self._kinds_in(version) for version in versions))
+        return [name for version, kinds in zip(versions, found, strict=True) for name in (version, *kinds)]
+
+    async def _kinds_in(self, version: str) -> list[str]:
+        try:
+            kinds = await self._discover(Kind.of({"apiVersion": version}))
+        except ApiError:
+            return []  # an aggregated API whose server is not there
+        return [f"{version}/{kind}" for kind in kinds]
+
     async def endpoint(self, kind: Kind) -> Endpoint:
         """Where a kind is served; asked once for each group and version.
 

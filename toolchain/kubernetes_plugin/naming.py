@@ -47,7 +47,7 @@ class Kind(NamedTuple):
 
 _COMPONENT_GROUPS = {"helm.sh", "kustomize", "yaml"}
 _SCOPE = (
-    "it stands in for the official one with plain Kubernetes objects only. "
+    "it stands in for the official one with plain Kubernetes objects, YAML files and Helm charts (helm.sh/v4) only. "
     "Install the official plugin (`pulumi plugin install resource kubernetes`) to use this type"
 )
 

@@ -1,6 +1,9 @@
 """The provider behind the gRPC service: every operation in terms of Python values."""
 
 import asyncio
+from typing import Any
+
+from pulumi.runtime.proto import provider_pb2
 
 from . import operations
 from .config import Settings
@@ -12,7 +15,7 @@ from .operations import Operation
 from .planning import Plan, check, has_namespaces, plan
 from .session import Session
 from .state import Stored
-from .values import Object
+from .values import Object, Reference
 
 _FORGET_HELP = (
     "If the cluster was deleted, you can remove this resource from Pulumi state by rerunning the operation with the "
@@ -94,6 +97,13 @@ class Provider:
                 return
             raise PluginError(f"configured Kubernetes cluster is unreachable. {_FORGET_HELP}")
         await operations.delete(await self._operation(urn, timeout), id_, Stored.of(outputs))
+
+    async def construct(self, request: provider_pb2.ConstructRequest) -> tuple[str, list[Reference] | Any]:
+        """See `components.construct`."""
+        # Imported when it is needed: most stacks have no such component, and every preview waits for the plugin.
+        from .components import builder, construct
+
+        return await construct(request, builder(request.type), self.session, self.engine, self.cancelled)
 
     async def _may_forget(self, urn: str, problem: Unreachable) -> bool:
         reporter = Reporter(self.engine, urn)

@@ -187,7 +187,11 @@ class Service(provider_pb2_grpc.ResourceProviderServicer):
 
     @_answering
     async def Construct(self, request: Any, context: Context) -> Any:
-        raise PluginError(f"{request.type} {_UNSUPPORTED}")
+        urn, children = await self._provider.construct(request)
+        urns = [child.urn for child in children] if isinstance(children, list) else []
+        dependencies = {"resources": provider_pb2.ConstructResponse.PropertyDependencies(urns=urns)}
+        state = write({"resources": children})
+        return provider_pb2.ConstructResponse(urn=urn, state=state, stateDependencies=dependencies)
 
     @_answering
     async def Cancel(self, request: Any, context: Context) -> Any:

@@ -6,7 +6,7 @@ from .cluster import Cluster
 from .config import Settings
 from .connection import Connection, in_cluster
 from .errors import ApiError, PluginError, Unreachable
-from .kubeconfig import ambient, load, select
+from .kubeconfig import Access, ambient, load, select
 
 
 class Session:
@@ -15,19 +15,21 @@ class Session:
     Attributes:
         settings: the provider's configuration.
         namespace: where objects go that name no namespace.
+        access: the cluster's address and the user's credentials; None without a usable kubeconfig.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.namespace = settings.namespace or "default"
+        self.access: Access | None = None
         self._cluster: Cluster | None = None
         self._problem: Unreachable | None = None
         try:
             config = load(settings.kubeconfig) or ambient()
             access = None if config or settings.context else in_cluster()
-            access = access or select(config, settings.context, settings.cluster, settings.namespace)
-            self.namespace = access.namespace
-            self._cluster = Cluster(Connection(access), access.namespace)
+            self.access = access or select(config, settings.context, settings.cluster, settings.namespace)
+            self.namespace = self.access.namespace
+            self._cluster = Cluster(Connection(self.access), self.access.namespace)
         except Unreachable as error:
             self._problem = error
         self._check = asyncio.create_task(self._contact())

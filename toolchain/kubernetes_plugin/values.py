@@ -17,6 +17,8 @@ Object = dict[str, Any]
 
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 _SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
+_ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
+_REFERENCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 _UNKNOWN_STRING: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _UNKNOWNS: Final = frozenset(
     {
@@ -48,13 +50,34 @@ class Secret:
     value: Any
 
 
-def read(struct: Struct) -> Object:
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file that the program hands over: its text, its path, or its URL; the other two are empty."""
+
+    text: str = ""
+    path: str = ""
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A resource as a value; in a preview its id may be `UNKNOWN`."""
+
+    urn: str
+    id: Any
+
+
+def read(struct: Struct, *, assets: bool = False) -> Object:
     """Turn a message's properties into Python values.
+
+    Args:
+        struct: the properties.
+        assets: whether `Asset`s may be among them, as in the inputs of a component.
 
     Raises:
         ValueError: a value of a type that a Kubernetes object cannot hold (asset, archive, resource reference).
     """
-    return {_from_wire_key(key): _read(value) for key, value in struct.fields.items()}
+    return {_from_wire_key(key): _read(value, assets) for key, value in struct.fields.items()}
 
 
 def write(value: Mapping[str, Any]) -> Struct:
@@ -73,19 +96,22 @@ def _to_wire_key(key: str) -> str:
     return key.replace("-", "_") if key.startswith("x-kubernetes-") else key
 
 
-def _read(value: WireValue) -> Any:
+def _read(value: WireValue, assets: bool) -> Any:
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return UNKNOWN if value.string_value in _UNKNOWNS else value.string_value
     if kind == "struct_value":
         fields = value.struct_value.fields
         if _SIGNATURE not in fields:
-            return read(value.struct_value)
-        if fields[_SIGNATURE].string_value == _SECRET:
-            return Secret(_read(fields["value"]))
+            return read(value.struct_value, assets=assets)
+        signature = fields[_SIGNATURE].string_value
+        if signature == _SECRET:
+            return Secret(_read(fields["value"], assets))
+        if signature == _ASSET and assets:
+            return Asset(*(fields[name].string_value if name in fields else "" for name in ("text", "path", "uri")))
         raise ValueError("assets, archives and resource references cannot be part of a Kubernetes object")
     if kind == "list_value":
-        return [_read(item) for item in value.list_value.values]
+        return [_read(item, assets) for item in value.list_value.values]
     if kind == "number_value":
         number = value.number_value
         return int(number) if number.is_integer() else number
@@ -114,6 +140,11 @@ def _write(target: WireValue, value: Any) -> None:
         fields = target.struct_value.fields
         fields[_SIGNATURE].string_value = _SECRET
         _write(fields["value"], value.value)
+    elif isinstance(value, Reference):
+        fields = target.struct_value.fields
+        fields[_SIGNATURE].string_value = _REFERENCE
+        fields["urn"].string_value = value.urn
+        _write(fields["id"], value.id)
     elif isinstance(value, Mapping):
         target.struct_value.SetInParent()  # keeps an empty object an object
         _fill(target.struct_value, value)

@@ -101,3 +101,8 @@ if step == "adopted":
     )
     found = k8s.core.v1.ConfigMap.get("found", "default/by-hand", opts=options)
     pulumi.export("found", found.data["a"])
+
+if step in ("kept", "guarded"):
+    k8s.core.v1.ConfigMap(
+        "kept", metadata={"name": "kept"}, opts=child(retain_on_delete=True, protect=step == "guarded")
+    )

@@ -111,7 +111,7 @@ def test_an_object_that_is_there_but_not_ready_comes_back_with_its_state(stub: A
 
 
 def test_unsupported_types_are_named(stub: Any) -> None:
-    request = provider_pb2.ConstructRequest(type="kubernetes:helm.sh/v4:Chart")
+    request = provider_pb2.ConstructRequest(type="kubernetes:kustomize/v2:Directory")
     with pytest.raises(grpc.RpcError) as error:
         stub.Construct(request)
-    assert "kubernetes:helm.sh/v4:Chart is not supported" in error.value.details()  # type: ignore[attr-defined]
+    assert "kubernetes:kustomize/v2:Directory is not supported" in error.value.details()  # type: ignore[attr-defined]
