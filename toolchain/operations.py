@@ -14,7 +14,7 @@ from toolchain.stack import Stack
 
 def up(stack: Stack, progress: Progress) -> int:
     """Deploy the stack and ask its models for an answer. Returns the exit code."""
-    ready(stack, progress)
+    _ready(stack, progress)
     code = engine.operate(stack, "up", ["--yes", "--skip-preview"])
     if code:
         explain(stack)
@@ -24,18 +24,29 @@ def up(stack: Stack, progress: Progress) -> int:
 
 def preview(stack: Stack, progress: Progress) -> int:
     """Show what ``up`` would change. Returns the exit code."""
-    ready(stack, progress)
-    return engine.operate(stack, "preview", [])
+    _ready(stack, progress)
+    code = engine.operate(stack, "preview", [])
+    if code == 0:
+        _warn_of_a_blind_preview(stack)
+    return code
+
+
+def _warn_of_a_blind_preview(stack: Stack) -> None:
+    # The Kubernetes provider plans from the recorded state alone, and says nothing, when no cluster answers.
+    try:
+        Kube(stack).get("/version")
+    except ToolchainError as error:
+        why = error.why.splitlines()[0]
+        err.print(f"warning: the cluster did not answer, so this preview saw no live state: {why}", markup=False)
 
 
 def destroy(stack: Stack, progress: Progress) -> int:
     """Delete what the stack has in its cluster. Returns the exit code."""
-    ready(stack, progress)
+    _ready(stack, progress)
     return engine.operate(stack, "destroy", ["--yes", "--skip-preview"])
 
 
-def ready(stack: Stack, progress: Progress) -> None:
-    """Install and start what a local stack needs, and make the stack and the program's virtual environment."""
+def _ready(stack: Stack, progress: Progress) -> None:
     if stack.local:
         start(stack, progress)
     engine.prepare(stack, progress)

@@ -8,10 +8,12 @@ exists"; so those that exist are imported, and only the others forgotten.
 import json
 import os
 import socket
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolchain import engine, operations
+from toolchain import engine, local
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube
 from toolchain.progress import Progress, out
@@ -33,20 +35,58 @@ def recover(stack: Stack, progress: Progress) -> int:
             f"an update of it still runs, process {pid}",
             "Wait for its end, or stop it with Ctrl-C or SIGINT.",
         )
-    operations.ready(stack, progress)
+    if stack.local and local.kubeconfig() is None:
+        raise ToolchainError(
+            f"recover stack {stack.name}",
+            "the local cluster does not run, so nobody can tell what is there",
+            f"Run first: python3 -m toolchain start --stack {stack.name}",
+        )
+    engine.prepare(stack, progress)
     engine.capture(stack, ["cancel", stack.name, "--yes"])
-    pending = created_in_doubt(json.loads(engine.capture(stack, ["stack", "export", "--stack", stack.name])))
+    state = json.loads(engine.capture(stack, ["stack", "export", "--stack", stack.name]))
+    pending = created_in_doubt(state)
     if not pending:
         out.print("no creation is in doubt", markup=False)
         return 0
     kube = Kube(stack)
-    imports = list[str]()
-    for urn, resource in pending.items():
-        found = _id_in_cluster(kube, resource)
-        out.print(f"{urn}: {f'is there, as {found}' if found else 'is not there'}", markup=False)
-        imports += [f"--import-pending-creates={value}" for value in (urn, found) if found]
-    arguments = ["--yes", "--skip-preview", *imports, "--clear-pending-creates"]
-    return engine.operate(stack, "refresh", arguments)
+    found = {urn: _id_in_cluster(kube, resource) for urn, resource in pending.items()}
+    for urn, identifier in found.items():
+        out.print(f"{urn}: {f'is there, as {identifier}' if identifier else 'is not there'}", markup=False)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "state.json"
+        file.write_text(json.dumps(settled(state, found)))
+        engine.capture(stack, ["stack", "import", "--stack", stack.name, "--file", str(file)])
+    # Fills in what the cluster made of the imported objects, and settles updates that were cut off.
+    return engine.operate(stack, "refresh", ["--yes", "--skip-preview"])
+
+
+def settled(state: dict[str, Any], found: Mapping[str, str]) -> dict[str, Any]:
+    """An exported state without doubts: a pending object becomes a resource where ``found`` has an id for its URN.
+
+    `pulumi refresh --import-pending-creates` is meant for this, but the engine (3.259) only renames the operation and
+    the object stays unknown to it.
+    """
+    deployment = dict(state["deployment"])
+    operations = deployment.pop("pending_operations")
+    kept = [operation for operation in operations if operation["type"] != "creating"]
+    created = [
+        {
+            **operation["resource"],
+            "id": found[operation["resource"]["urn"]],
+            # As the Kubernetes provider records them; the refresh that follows adds the rest.
+            "outputs": {
+                **operation["resource"]["inputs"],
+                "__inputs": operation["resource"]["inputs"],
+                "__initialApiVersion": operation["resource"]["inputs"]["apiVersion"],
+            },
+        }
+        for operation in operations
+        if operation["type"] == "creating" and found.get(operation["resource"]["urn"])
+    ]
+    deployment["resources"] = [*deployment["resources"], *created]
+    if kept:
+        deployment["pending_operations"] = kept
+    return {**state, "deployment": deployment}
 
 
 def created_in_doubt(state: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -67,10 +67,20 @@ class Image:
         layer = _repack(self.blob(manifest["layers"][-1]["digest"]), change)
         config = json.loads(self.blob(manifest["config"]["digest"]))
         config["rootfs"]["diff_ids"][-1] = digest(gzip.decompress(layer))
-        encoded = json.dumps(config).encode()
-        for blob in (layer, encoded):
-            self._push(blob)
+        self._push(layer)
         manifest["layers"][-1] |= {"digest": digest(layer), "size": len(layer)}
+        return self._with_config(manifest, config)
+
+    def with_settings(self, **settings: Any) -> "Image":
+        """Push a copy that is run otherwise: `Entrypoint=[...]`, `Env=[...]`, as in an image's configuration."""
+        manifest = self.manifest()
+        config = json.loads(self.blob(manifest["config"]["digest"]))
+        config["config"] |= settings
+        return self._with_config(manifest, config)
+
+    def _with_config(self, manifest: dict[str, Any], config: dict[str, Any]) -> "Image":
+        encoded = json.dumps(config).encode()
+        self._push(encoded)
         manifest["config"] |= {"digest": digest(encoded), "size": len(encoded)}
         body = json.dumps(manifest).encode()
         httpx.put(

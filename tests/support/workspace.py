@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,12 +64,15 @@ class Workspace:
     def config_file(self) -> Path:
         return self.path / f"Pulumi.{self.stack}.yaml"
 
-    def pulumi(self, *arguments: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    def pulumi(
+        self, *arguments: str, check: bool = True, timeout: float = 600, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run `pulumi` here. Raises AssertionError with everything it printed where `check` and it failed."""
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             cwd=self.path,
             env=self.environment,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -76,6 +80,32 @@ class Workspace:
         if check:
             assert done.returncode == 0, f"pulumi {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
         return done
+
+    def toolchain(self, command: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of the toolchain on this stack, as `make COMMAND STACK=...` does."""
+        done = subprocess.run(
+            [sys.executable, "-m", "toolchain", command, "--stack", self.stack],
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        if check:
+            assert done.returncode == 0, f"toolchain {command}: {done.stdout}\n{done.stderr}"
+        return done
+
+    def begin_up(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `pulumi up` in a process group of its own and return at once; output goes to one pipe."""
+        return subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--stack", self.stack, *arguments, "--non-interactive"],
+            cwd=self.path,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.pulumi("up", "--yes", "--skip-preview", "--stack", self.stack, *arguments, check=check)

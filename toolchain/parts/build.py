@@ -62,7 +62,9 @@ class GoModule:
                 step.note = f"{compiled} packages compiled"
 
         # -v names each package when it was compiled; packages in Go's build cache are not named.
+        # No debug information is compiled, since the linker would drop it: an eighth of the processor time.
         command = ["go", "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false", f"-ldflags={self._ldflags}"]
+        command += ["-gcflags=all=-dwarf=false"]
         shell.run(
             [*command, "-o", f"{folder}/", *self.packages],
             f"build {self.folder.name}",

@@ -1,0 +1,206 @@
+"""Secret values, looked for everywhere they must not be: while all goes well, while an update and a build fail.
+
+The values are of a kind that occurs nowhere by chance, and they are looked for as they are and in base64.
+"""
+
+import base64
+import gzip
+import os
+import secrets
+import subprocess
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import LocalCluster
+from tests.support.registry import Image
+from tests.support.services import Registry, free_port
+from tests.support.workspace import Workspace
+
+pytestmark = pytest.mark.integration
+
+STACK = "canary"
+TOKEN = "canary" + secrets.token_hex(12)
+INDEX_PASSWORD = "canary" + secrets.token_hex(12)
+MISTYPED = "canary" + secrets.token_hex(12)
+
+
+def spellings(value: str) -> list[bytes]:
+    """The value as it is, and what base64 makes of it wherever it stands in a longer text."""
+    shifted = [base64.b64encode(b"\0" * skip + value.encode()) for skip in range(3)]
+    return [value.encode(), *(text[4:-4] for text in shifted)]
+
+
+NEEDLES = [spelling for value in (TOKEN, INDEX_PASSWORD, MISTYPED) for spelling in spellings(value)]
+
+
+def found_in(content: bytes) -> bool:
+    return any(needle in content for needle in NEEDLES)
+
+
+def files_with_a_secret(folder: Path) -> list[str]:
+    """Files below a folder that hold a secret, packed ones too."""
+    return [str(path) for path in folder.rglob("*") if path.is_file() and found_in(unpacked(path.read_bytes()))]
+
+
+def unpacked(content: bytes) -> bytes:
+    with suppress(OSError, EOFError, zlib.error):
+        return gzip.decompress(content)
+    return content
+
+
+class Arguments(threading.Thread):
+    """Watches the arguments of every process of the machine."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.looks = 0
+        self.caught: set[bytes] = set()
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        while not self._stop.wait(0.02):
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit():
+                    with suppress(OSError):
+                        line = (entry / "cmdline").read_bytes()
+                        if found_in(line):
+                            self.caught.add(line)
+            self.looks += 1
+
+    def stop(self) -> None:
+        self._stop.set()
+        self.join()
+
+
+@contextmanager
+def watched_arguments() -> Iterator[None]:
+    watch = Arguments()
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.stop()
+    assert watch.looks > 5
+    assert not watch.caught
+
+
+@pytest.fixture(scope="module")
+def registry(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    registry = Registry(tmp_path_factory.mktemp("registry"), local_cluster.env)
+    registry.start()
+    yield registry
+    registry.kill()
+
+
+@pytest.fixture(scope="module")
+def workspace(
+    local_cluster: LocalCluster, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workspace]:
+    """A deployed stack whose model has a secret, built with a password for a package index."""
+    home = tmp_path_factory.mktemp("canary")
+    workspace = Workspace.create(home / "checkout", "dev", local_cluster.env, home / "state")
+    workspace.set_config(namespace=STACK, registry={"repository": f"{registry.host}/models"})
+    models = workspace.read_config()["config"]["model-serving:models"]
+    models["digits"] |= {"secrets": ["apiToken"], "startupTimeoutSeconds": 15}
+    workspace.set_config(models=models)
+    workspace.pulumi("install")
+    # One more package index, which wants a password and is not there.
+    index = f"http://reader:{INDEX_PASSWORD}@127.0.0.1:{free_port()}/simple"
+    workspace.extra_env = {"PIP_EXTRA_INDEX_URL": index}
+    workspace.pulumi("stack", "init", "dev")
+    workspace.pulumi("config", "set", "--secret", "model-serving:apiToken", "--stack", "dev", stdin=TOKEN)
+    yield workspace
+    workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev", check=False)
+
+
+def clean(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command printed, in which no secret may be."""
+    printed = done.stdout + done.stderr
+    assert not found_in(printed.encode()), "a secret was printed"
+    return printed
+
+
+def kubectl(cluster: LocalCluster, *arguments: str) -> str:
+    command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "--namespace", STACK, *arguments]
+    return subprocess.run(command, env={**os.environ, **cluster.env}, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+    for number, value in enumerate((TOKEN, INDEX_PASSWORD)):
+        encoded = base64.b64encode(f"{'x' * number}{value}".encode())
+        (tmp_path / f"{number}.gz").write_bytes(gzip.compress(b"before " + encoded + b" after"))
+        (tmp_path / f"{number}").write_text(f"token={value};")
+    (tmp_path / "none").write_text("nothing")
+    assert len(files_with_a_secret(tmp_path)) == 4
+
+
+def test_previews_and_an_update_that_works(workspace: Workspace, local_cluster: LocalCluster) -> None:
+    with watched_arguments():
+        clean(workspace.preview("--diff"))
+        clean(workspace.preview("--json"))
+        clean(workspace.up("--diff"))
+        clean(workspace.preview("--json", "--diff"))
+        clean(workspace.pulumi("stack", "output", "--json", "--stack", "dev"))
+        clean(workspace.pulumi("stack", "export", "--stack", "dev"))
+        clean(workspace.pulumi("config", "--stack", "dev"))
+    # It did arrive where it belongs, so there was something to find.
+    assert found_in(kubectl(local_cluster, "get", "secrets", "--output", "yaml").encode())
+
+
+def test_an_update_that_fails(workspace: Workspace, local_cluster: LocalCluster) -> None:
+    models = workspace.read_config()["config"]["model-serving:models"]
+    good = Image(workspace.outputs()["models"]["digits"]["image"])
+    broken = good.with_settings(Entrypoint=["/no/such/program"])
+    without_source = {key: value for key, value in models["digits"].items() if key != "source"}
+    workspace.set_config(models={"digits": without_source | {"image": broken.reference}})
+    with watched_arguments():
+        failed = workspace.up(check=False)
+    workspace.set_config(models=models)
+    assert failed.returncode != 0
+    clean(failed)
+    others = kubectl(local_cluster, "get", "all,configmaps,events,serviceaccounts", "--output", "yaml")
+    assert not found_in(others.encode())
+    workspace.up()
+    logs = kubectl(local_cluster, "logs", "--selector", "app.kubernetes.io/name=digits", "--all-containers")
+    assert logs
+    assert not found_in(logs.encode())
+
+
+def test_a_build_that_fails(workspace: Workspace) -> None:
+    requirements = workspace.path / "model/digits/requirements.txt"
+    before = requirements.read_text() if requirements.exists() else None
+    requirements.write_text("no-such-package-of-anybody==1.0\n")
+    with watched_arguments():
+        failed = workspace.up(check=False)
+    if before is None:
+        requirements.unlink()
+    else:
+        requirements.write_text(before)
+    assert failed.returncode != 0
+    assert "no-such-package-of-anybody" in clean(failed)
+
+
+def test_a_configuration_that_is_refused(workspace: Workspace) -> None:
+    """The mistake is told by its path; the value, which is a secret, is not."""
+    before = workspace.read_config()
+    workspace.pulumi("config", "set", "--secret", "model-serving:apiTokn", "--stack", "dev", stdin=MISTYPED)
+    workspace.pulumi("config", "set", "--secret", "model-serving:registry", "--stack", "dev", stdin=MISTYPED)
+    try:
+        failed = workspace.preview(check=False)
+    finally:
+        workspace.write_config(before)
+    assert failed.returncode != 0
+    assert "model-serving:apiTokn" in clean(failed)
+
+
+def test_no_file_of_it_all_holds_a_secret(workspace: Workspace, registry: Registry) -> None:
+    """State with its history and backups, stack files, staged contexts; layers and settings of every pushed image."""
+    assert files_with_a_secret(workspace.backend) == []
+    assert files_with_a_secret(workspace.path) == []
+    assert files_with_a_secret(registry.storage) == []
+    assert len(list((registry.storage / "docker/registry/v2/blobs").rglob("data"))) > 5
