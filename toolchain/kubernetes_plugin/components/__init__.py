@@ -62,11 +62,20 @@ async def construct(
         urn = await monitor.register_component()
         component = Construction(request.name, urn, inputs, session, monitor, engine, cancelled)
         if has_unknown(inputs):
-            await component.warn("Input properties have unknown values. Preview is incomplete.")
+            await _warn_incomplete(component, request.type)
             return urn, UNKNOWN
         return urn, await build(component)
     finally:
         await monitor.close()
+
+
+async def _warn_incomplete(component: Construction, type_: str) -> None:
+    """Say what a preview does not show, in the official plugin's two ways."""
+    if _BUILDERS.get(type_) is chart:
+        await component.warn("Input properties have unknown values. Preview is incomplete.")
+        return
+    message = "Required input properties have unknown values. Preview is incomplete."
+    await component.engine.log("warning", f"{type_}:{component.name} -- {message}", "", passing=False)
 
 
 __all__ = ["builder", "construct"]
