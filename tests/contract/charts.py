@@ -1,6 +1,8 @@
 """Places that charts come from: an OCI registry, and a chart repository that asks for a password."""
 
 import base64
+import json
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,6 +16,16 @@ def packaged(helm: str, chart: Path, folder: Path) -> Path:
     """The chart as an archive in a folder."""
     subprocess.run([helm, "package", chart, "--destination", folder], check=True, capture_output=True)
     return next(folder.glob("*.tgz"))
+
+
+def dependent(helm: str, folder: Path, on: Path) -> None:
+    """Write a deprecated chart that depends on another one and has locked, but does not hold it."""
+    folder.mkdir()
+    dependency = {"name": on.name, "version": "0.2.0", "repository": f"file://../{on.name}"}
+    chart = {"apiVersion": "v2", "name": folder.name, "version": "1.0.0", "deprecated": True}
+    (folder / "Chart.yaml").write_text(json.dumps({**chart, "dependencies": [dependency]}))
+    subprocess.run([helm, "dependency", "update", folder], check=True, capture_output=True)
+    shutil.rmtree(folder / "charts")
 
 
 def pushed(helm: str, archive: Path, registry: str) -> str:

@@ -203,6 +203,17 @@ class TestCharts:
             cluster("GET", KEPT.replace("local", "oci"))
 
 
+def test_locked_dependencies_are_fetched_and_a_deprecated_chart_is_named(player: Player, helm: str) -> None:
+    project = player.folder / "project"
+    charts.dependent(helm, project / "mall", project / "shop")
+    player.at("dependent-chart")
+    previewed = player.preview()
+    assert previewed.rc == 0, previewed.diagnostics
+    assert "ConfigMap mall:default/mall" in names(previewed, "create")
+    warnings = [d["message"] for d in previewed.diagnostics if d["severity"] == "warning"]
+    assert warnings == ["Using a deprecated Helm chart (mall)"]
+
+
 @pytest.mark.parametrize(
     ("step", "said"),
     [

@@ -76,6 +76,9 @@ if step in ("chart", "chart-changed"):
         opts=after,
     )
 
+if step == "dependent-chart":
+    Chart("mall", chart="./mall", opts=options)
+
 # Each of these fails, and says why.
 faults: dict[str, Any] = {
     "no-file": lambda: ConfigFile("file", file="manifests/none.yaml", opts=options),
