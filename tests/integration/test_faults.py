@@ -6,6 +6,7 @@ Every test leaves the stack converged: the same `up` again changes nothing.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,7 +281,10 @@ def test_the_cluster_is_down_at_preview(job: Job, tmp_path: Path) -> None:
     away.write_text(re.sub("server: .*", f"server: {server}", job.cluster.kubeconfig.read_text()))
     context = job.kubectl("config", "current-context").strip()
     job.workspace.set_config(cluster=context)
-    job.workspace.extra_env = {"KUBECONFIG": str(away)}
+    # The user's own Pulumi: the toolchain's is for local stacks.
+    (tmp_path / "bin").symlink_to(Path(shutil.which("pulumi", path=job.cluster.env["PATH"]) or "").parent)
+    path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
+    job.workspace.extra_env = {"KUBECONFIG": str(away), "PATH": path}
     try:
         done = job.workspace.toolchain("preview")
     finally:

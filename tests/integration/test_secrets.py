@@ -60,10 +60,10 @@ class Arguments(threading.Thread):
         super().__init__(daemon=True)
         self.looks = 0
         self.caught: set[bytes] = set()
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._ended.wait(0.02):
             for entry in Path("/proc").iterdir():
                 if entry.name.isdigit():
                     with suppress(OSError):
@@ -73,7 +73,7 @@ class Arguments(threading.Thread):
             self.looks += 1
 
     def stop(self) -> None:
-        self._stop.set()
+        self._ended.set()
         self.join()
 
 
