@@ -135,3 +135,11 @@ def test_a_kind_that_nobody_knows() -> None:
 def test_an_object_that_cannot_be_told_from_others(obj: dict[str, Any], said: str) -> None:
     with pytest.raises(PluginError, match=said):
         completed(obj)
+
+
+def test_a_broken_object_is_named_without_its_contents() -> None:
+    broken = {"apiVersion": "v1", "kind": "Secret", "stringData": {"token": "canary"}}
+    with pytest.raises(PluginError) as refused:
+        completed(broken)
+    assert '{"apiVersion": "v1", "kind": "Secret"}' in str(refused.value)
+    assert "canary" not in str(refused.value)

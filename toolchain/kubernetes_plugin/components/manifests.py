@@ -237,5 +237,10 @@ def is_definition(obj: Object) -> bool:
 
 
 def _excerpt(value: Any) -> str:
-    text = json.dumps(value, default=str)
+    """What tells a broken object from others. Everything else in it may be secret, and stays out of errors."""
+    if not isinstance(value, dict):
+        return type(value).__name__
+    names = {key: item for key, item in metadata(value).items() if key in ("name", "namespace", "generateName")}
+    shown = {key: value[key] for key in ("apiVersion", "kind") if key in value} | ({"metadata": names} if names else {})
+    text = json.dumps(shown, default=str)
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 3] + "..."
