@@ -28,9 +28,9 @@ def test_the_product_is_found() -> None:
     assert {"__main__.py", "Pulumi.yaml", "components/cluster.py", "model/server/app.py"} <= set(product_files())
 
 
-@pytest.mark.parametrize("name", product_files())
-def test_no_file_of_the_product_knows(name: str) -> None:
-    assert mentions((ROOT / name).read_text(errors="replace")) == []
+def test_no_file_of_the_product_knows() -> None:
+    found = {name: mentions((ROOT / name).read_text(errors="replace")) for name in product_files()}
+    assert {name: words for name, words in found.items() if words} == {}
 
 
 @pytest.mark.parametrize(
