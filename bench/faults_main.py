@@ -96,13 +96,14 @@ def _delete_pods_one_by_one(cluster: LocalCluster) -> None:
     for pod in kubectl("get", "pods", "--output", "name").split():
         kubectl("delete", pod)
         deadline = time.monotonic() + 60
-        while _ready_replicas(json.loads(kubectl("get", "deployment", "digits", "--output", "json"))) < 2:
+        while _ready_replicas(json.loads(kubectl("get", "deployments", "--output", "json"))) < 2:
             if time.monotonic() > deadline:
                 raise RuntimeError("a deleted pod was not replaced within 60 s")
             time.sleep(0.2)
 
 
-def _ready_replicas(deployment: dict[str, Any]) -> int:
+def _ready_replicas(listed: dict[str, Any]) -> int:
+    [deployment] = listed["items"]
     return int(deployment["status"].get("readyReplicas", 0))
 
 
