@@ -93,8 +93,10 @@ def _delete_pods_one_by_one(cluster: LocalCluster) -> None:
         environment = {**os.environ, **cluster.env}
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
-    for pod in kubectl("get", "pods", "--output", "name").split():
-        kubectl("delete", pod)
+    for pod in json.loads(kubectl("get", "pods", "--output", "json"))["items"]:
+        if "deletionTimestamp" in pod["metadata"]:
+            continue  # of the model before, and leaving
+        kubectl("delete", "pod", "--ignore-not-found", pod["metadata"]["name"])
         deadline = time.monotonic() + 60
         while _ready_replicas(json.loads(kubectl("get", "deployments", "--output", "json"))) < 2:
             if time.monotonic() > deadline:

@@ -1,5 +1,6 @@
 """Predictions sent through a Service's NodePort, one at a time or as a steady load."""
 
+import itertools
 import json
 import threading
 import time
@@ -61,10 +62,12 @@ class Load:
             thread.join()
 
     def _send(self) -> None:
-        while not self._stop.is_set():
-            for request, expected in self._examples:
+        with httpx.Client(limits=httpx.Limits(max_keepalive_connections=0)) as client:
+            for request, expected in itertools.cycle(self._examples):
+                if self._stop.is_set():
+                    return
                 try:
-                    answer = label(infer(*self._target, request))
+                    answer = label(infer(*self._target, request, client=client))
                     problem = None if answer == expected else f"answered {answer} for a {expected}"
                 except httpx.HTTPError as error:
                     problem = f"{type(error).__name__}: {error}"
@@ -73,6 +76,4 @@ class Load:
                         self.right += 1
                     else:
                         self.failures[problem] += 1
-                if self._stop.is_set():
-                    return
                 time.sleep(self._pause)
