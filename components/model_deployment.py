@@ -11,6 +11,7 @@ from components.config import ModelConfig
 from components.planning import rollout
 from components.planning.names import version_of
 from components.planning.pod import PodInputs, pod_spec
+from components.planning.runtimes import Runtime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +22,18 @@ class ModelDeploymentArgs:
         selector: labels that tell this model's pods from all others; they never change.
         image: repository@sha256:<digest>.
         settings: name of the ConfigMap with the server's environment.
+        settings_files: name of the ConfigMap whose keys become files, if there is one.
         secrets: name of the Secret whose keys become files, if there is one.
         pull_secret: name of an existing Secret with the registry's credentials, if the nodes need one.
     """
 
     config: ModelConfig
+    runtime: Runtime
     namespace: pulumi.Input[str]
     selector: Mapping[str, str]
     image: pulumi.Input[str]
     settings: pulumi.Input[str]
+    settings_files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
     pull_secret: str | None = None
 
@@ -53,6 +57,7 @@ class ModelDeployment(pulumi.ComponentResource):
         inputs = PodInputs(
             image=args.image,
             settings=args.settings,
+            settings_files=args.settings_files,
             secrets=args.secrets,
             account=account.metadata.apply(lambda metadata: metadata.name or ""),
             pull_secret=args.pull_secret,
@@ -70,7 +75,10 @@ class ModelDeployment(pulumi.ComponentResource):
                 "strategy": rollout.strategy(),
                 "progress_deadline_seconds": rollout.progress_deadline(args.config),
                 "revision_history_limit": 3,
-                "template": {"metadata": {"labels": labels}, "spec": pod_spec(args.config, inputs, selector)},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": pod_spec(args.config, args.runtime, inputs, selector),
+                },
             },
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Service
@@ -9,13 +10,17 @@ from pulumi_kubernetes.core.v1 import Service
 from components.config import ServiceConfig
 from components.planning.names import SERVICE_PORT
 
+if TYPE_CHECKING:
+    from pulumi_kubernetes.core.v1 import ServicePortArgsDict
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelServiceArgs:
-    """The model's name, which is its address, and the labels of its pods."""
+    """The model's name, which is its address, the labels of its pods, and their port for gRPC, if they have one."""
 
     model: str
     config: ServiceConfig
+    grpc_port: int | None
     namespace: pulumi.Input[str]
     selector: Mapping[str, str]
 
@@ -29,13 +34,19 @@ class ModelService(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:model:ModelService", name, None, opts)
+        ports: list[pulumi.Input[ServicePortArgsDict]] = [
+            {"name": "http", "port": SERVICE_PORT, "target_port": "http", "protocol": "TCP"}
+        ]
+        if args.grpc_port is not None:
+            # Under the number that clients of this server know.
+            ports.append({"name": "grpc", "port": args.grpc_port, "target_port": "grpc", "protocol": "TCP"})
         service = Service(
             f"{name}-service",
             metadata={"name": args.model, "namespace": args.namespace, "labels": dict(args.selector)},
             spec={
                 "type": args.config.type,
                 "selector": dict(args.selector),
-                "ports": [{"name": "http", "port": SERVICE_PORT, "target_port": "http", "protocol": "TCP"}],
+                "ports": ports,
             },
             opts=pulumi.ResourceOptions(parent=self),
         )

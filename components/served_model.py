@@ -11,7 +11,7 @@ from components.model_deployment import ModelDeployment, ModelDeploymentArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.model_settings import ModelSettings, ModelSettingsArgs
 from components.planning import names
-from components.planning.settings import environment
+from components.planning.runtimes import runtime_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,14 @@ class ServedModel(pulumi.ComponentResource):
         super().__init__("model-serving:model:ServedModel", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         selector = names.selector_labels(args.stack, args.model)
+        runtime = runtime_of(args.model, args.config)
         settings = ModelSettings(
             name,
             ModelSettingsArgs(
                 namespace=args.namespace,
                 labels=selector,
-                environment=environment(args.model, args.config),
+                environment={**runtime.environment, **args.config.env},
+                files=runtime.settings_files,
                 secrets={key: args.secrets[key] for key in args.config.secrets},
             ),
             child,
@@ -65,10 +67,12 @@ class ServedModel(pulumi.ComponentResource):
             name,
             ModelDeploymentArgs(
                 config=args.config,
+                runtime=runtime,
                 namespace=args.namespace,
                 selector=selector,
                 image=self.image,
                 settings=settings.config_map_name,
+                settings_files=settings.files_name,
                 secrets=settings.secret_name,
                 pull_secret=args.pull_secret,
             ),
@@ -77,7 +81,11 @@ class ServedModel(pulumi.ComponentResource):
         service = ModelService(
             name,
             ModelServiceArgs(
-                model=args.model, config=args.config.service, namespace=args.namespace, selector=selector
+                model=args.model,
+                config=args.config.service,
+                grpc_port=runtime.ports.get("grpc"),
+                namespace=args.namespace,
+                selector=selector,
             ),
             # Without this, the Service of a model that refuses to start waits for endpoints until its own time is
             # over, long after the Deployment has said why there are none.

@@ -8,8 +8,10 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from components.config.problems import NAMESPACE, ConfigError, Problem
 from components.config.sections import (
+    ContainerConfig,
     ImageConfig,
     ModelConfig,
+    ModelFilesConfig,
     RegistryConfig,
     ResourcesConfig,
     ServiceConfig,
@@ -20,9 +22,11 @@ from components.config.stack import LoadedConfig, StackConfig
 __all__ = [
     "NAMESPACE",
     "ConfigError",
+    "ContainerConfig",
     "ImageConfig",
     "LoadedConfig",
     "ModelConfig",
+    "ModelFilesConfig",
     "Problem",
     "RegistryConfig",
     "ResourcesConfig",

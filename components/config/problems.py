@@ -24,6 +24,14 @@ Schema = Mapping[str, Any]
 # Values below these keys may be secrets that were put in the wrong place: they are never shown.
 _NEVER_SHOWN = frozenset({"env", "secrets"})
 
+# What to do about mistakes that no single command repairs, by the kind of pydantic's error.
+_ADVICE = {
+    "request_above_limit": "lower the request or raise the limit",
+    "repeated": "list each once",
+    "keep_one": "keep one of them",
+    "ports_differ": "change one of them",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -97,16 +105,20 @@ class Explainer:
             return self._unknown_key(path)
         if kind in ("missing", "too_short"):
             return self._missing(path, "is empty" if kind == "too_short" else "is required and missing")
-        if kind == "source_and_image":
+        if kind in ("source_and_image", "not_of_runtime"):
             return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
+        if kind == "runtime_with_source":
+            return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path[:-1], "source")))
         if kind == "neither_source_nor_image":
             source: Path = (*path[:-1], "source")
             return Problem(path=path[:-1], message=error["msg"], fix=self._set_example(source))
         if kind == "reserved_env":
             names = error.get("ctx", {})["names"].split(", ")
             return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path, names[0])))
-        if kind in ("model_folder", "request_above_limit", "repeated"):
-            return Problem(path=path, message=error["msg"], fix=self._edit(path, kind))
+        if kind in _ADVICE:
+            return Problem(path=path, message=error["msg"], fix=_ADVICE[kind])
+        if kind in ("model_folder", "model_files", "needed_by_runtime"):
+            return Problem(path=path, message=error["msg"], fix=self._set_example(path))
         return self._wrong_value(path)
 
     def _wrong_value(self, path: Path) -> Problem:
@@ -139,11 +151,6 @@ class Explainer:
         node = self._node(path)
         what = node.get("description") or _shape(node)
         return Problem(path=path, message=f"{verdict}; allowed: {what}", fix=self._set_example(path))
-
-    def _edit(self, path: Path, kind: str) -> str:
-        if kind == "request_above_limit":
-            return "lower the request or raise the limit"
-        return "list each once" if kind == "repeated" else self._set_example(path)
 
     def _set_example(self, path: Path) -> str:
         """The command that sets the first value which `path` needs to an example that is allowed."""

@@ -11,9 +11,12 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from components.config.types import (
+    Argument,
+    ContainerPath,
     CpuQuantity,
     EnvName,
     EnvValue,
+    HttpPath,
     ImageRef,
     ImageRepository,
     MemoryQuantity,
@@ -27,7 +30,7 @@ from components.config.types import (
     quantity_value,
 )
 
-# Set by the program for every container (components/planning/settings.py), so a model's `env` may not hold them.
+# Set by the program for its own server (components/planning/runtimes.py), so a model's `env` may not hold them.
 RESERVED_ENV = frozenset({"MODEL_NAME", "MODEL_DIR", "PORT", "TERMINATION_LOG", "DRAIN_SECONDS"})
 
 
@@ -114,9 +117,65 @@ class ResourcesConfig(Section):
 
 
 class PortsConfig(Section):
-    """Ports of the container."""
+    """Ports of the container. What is absent is the runtime's own (components/planning/runtimes.py), if it has one."""
 
-    http: Port = 8080
+    http: Port | None = None
+    grpc: Port | None = None
+    metrics: Port | None = None
+
+
+class CsiConfig(Section):
+    """A volume of a CSI driver inside the pod, such as one that mounts a bucket."""
+
+    driver: ObjectName
+    attributes: dict[str, str] = {}
+
+
+class ModelFilesConfig(Section):
+    """Where the files of a model come from, for a server whose image holds none. Exactly one of image, claim, csi.
+
+    `path` is the folder there (if absent, /model in an image, the root of a volume), `mountPath` where it is mounted.
+    """
+
+    image: ImageRef | None = None
+    path: ContainerPath | None = None
+    mount: Literal["initContainer", "imageVolume"] = "initContainer"
+    claim: ObjectName | None = None
+    csi: CsiConfig | None = None
+    mount_path: ContainerPath | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in ("image", "claim", "csi") if getattr(self, name) is not None]
+        if not given:
+            raise PydanticCustomError(
+                "model_files",
+                "none of image, claim (of a persistent volume) and csi (a volume's driver) is given; "
+                "the files of a model come from exactly one",
+            )
+        if len(given) > 1:
+            raise PydanticCustomError(
+                "keep_one",
+                "{given} are given; the files of a model come from exactly one",
+                {"given": " and ".join(given)},
+            )
+        return self
+
+
+class ProbesConfig(Section):
+    """Paths that answer 200: readiness when the model can answer, liveness while the server need not be restarted."""
+
+    readiness: HttpPath
+    liveness: HttpPath | None = None
+
+
+class ContainerConfig(Section):
+    """How a server that this program does not know is run and asked."""
+
+    command: tuple[Argument, ...] = ()
+    args: tuple[Argument, ...] = ()
+    probes: ProbesConfig
+    metrics_path: HttpPath = "/metrics"
 
 
 class ServiceConfig(Section):
@@ -125,11 +184,28 @@ class ServiceConfig(Section):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
 
 
+# Servers that teams have standardised on: their image is the server's own, the model comes from `files`.
+OTHER_SERVERS = ("tf-serving", "triton", "vllm")
+_PORTS = {
+    "onnx": ("http",),
+    "tf-serving": ("http", "grpc"),
+    "triton": ("http", "grpc", "metrics"),
+    "vllm": ("http",),
+    "image": ("http", "grpc", "metrics"),
+}
+
+
 class ModelConfig(Section):
-    """One served model: built here from `source`, or deployed from an `image` that was built elsewhere."""
+    """One served model: built here from `source`, or deployed from an `image` that was built elsewhere.
+
+    With a `runtime` other than this project's own, `image` is another server, and `files` say where its model is.
+    """
 
     source: SourceConfig | None = None
     image: ImageRef | None = Field(None, validate_default=True)
+    runtime: Literal["onnx", "tf-serving", "triton", "vllm", "image"] = "onnx"
+    files: ModelFilesConfig | None = Field(None, validate_default=True)
+    container: ContainerConfig | None = Field(None, validate_default=True)
     replicas: Replicas = 1
     resources: ResourcesConfig = ResourcesConfig()
     env: dict[EnvName, EnvValue] = {}
@@ -166,9 +242,78 @@ class ModelConfig(Section):
             )
         return image
 
+    @field_validator("runtime")
+    @classmethod
+    def _only_our_runtime_is_built(cls, runtime: str, info: ValidationInfo) -> str:
+        if runtime != "onnx" and info.data.get("source") is not None:
+            raise PydanticCustomError(
+                "runtime_with_source",
+                "{runtime} runs the server of an image as it is, and builds nothing from a source; "
+                "give image (the server) and files (where its model comes from)",
+                {"runtime": runtime},
+            )
+        return runtime
+
+    @field_validator("files")
+    @classmethod
+    def _files_are_for_other_servers(
+        cls, files: ModelFilesConfig | None, info: ValidationInfo
+    ) -> ModelFilesConfig | None:
+        runtime = info.data.get("runtime")
+        if files is None and runtime in OTHER_SERVERS:
+            raise PydanticCustomError(
+                "needed_by_runtime",
+                "is required and missing; the image of {runtime} holds a server and no model",
+                {"runtime": runtime},
+            )
+        if files is not None and runtime == "onnx":
+            raise PydanticCustomError(
+                "not_of_runtime",
+                "is not possible with runtime onnx, whose image holds the model; allowed with: {others}",
+                {"others": ", ".join((*OTHER_SERVERS, "image"))},
+            )
+        return files
+
+    @field_validator("container")
+    @classmethod
+    def _container_is_for_runtime_image(
+        cls, container: ContainerConfig | None, info: ValidationInfo
+    ) -> ContainerConfig | None:
+        runtime = info.data.get("runtime")
+        if container is None and runtime == "image":
+            raise PydanticCustomError(
+                "needed_by_runtime",
+                "is required and missing; with runtime {runtime} it says how the server is run and when it is ready",
+                {"runtime": runtime},
+            )
+        if container is not None and runtime not in ("image", None):
+            raise PydanticCustomError(
+                "not_of_runtime",
+                "is not possible with runtime {runtime}, which is run as it should be; allowed with: image",
+                {"runtime": runtime},
+            )
+        return container
+
+    @field_validator("ports")
+    @classmethod
+    def _ports_are_the_runtimes(cls, ports: PortsConfig, info: ValidationInfo) -> PortsConfig:
+        runtime = info.data.get("runtime", "image")
+        given = ports.model_dump(exclude_none=True)
+        if strange := sorted(given.keys() - set(_PORTS[runtime])):
+            raise PydanticCustomError(
+                "not_of_runtime",
+                "the runtime {runtime} has no port {names}; allowed: {allowed}",
+                {"runtime": runtime, "names": " and ".join(strange), "allowed": ", ".join(_PORTS[runtime])},
+            )
+        if len(set(given.values())) < len(given):
+            raise PydanticCustomError("ports_differ", "two ports have the same number; each needs its own")
+        return ports
+
     @field_validator("env")
     @classmethod
-    def _env_leaves_our_names_alone(cls, env: dict[str, str]) -> dict[str, str]:
+    def _env_leaves_our_names_alone(cls, env: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if info.data.get("runtime") != "onnx":
+            return env
         if taken := sorted(RESERVED_ENV & env.keys()):
             raise PydanticCustomError(
                 "reserved_env", "{names} cannot be set here: the program sets it", {"names": ", ".join(taken)}

@@ -209,3 +209,34 @@ ProjectPath = Annotated[
         examples=["model/digits"],
     ),
 ]
+
+# No part starts with a dot: what is mounted there is where it says, and not hidden.
+ContainerPath = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:/[A-Za-z0-9_@][-A-Za-z0-9_.@]*)+$",
+        title="folder of the container",
+        description='an absolute path like /models/digits, no part of it starting with "." or "-"',
+        examples=["/model"],
+    ),
+]
+
+HttpPath = Annotated[
+    str,
+    Field(
+        pattern=r"^/[!-~]*$",
+        title="path of a URL",
+        description='the path of a URL, starting with "/", without spaces',
+        examples=["/v2/health/ready"],
+    ),
+]
+
+Argument = Annotated[
+    str,
+    BeforeValidator(_setting_to_text, json_schema_input_type=str | int | bool),
+    Field(
+        title="argument",
+        description="text, a whole number, true or false; put other numbers in quotes",
+        examples=["--verbose"],
+    ),
+]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from components.planning import rollout
+from components.planning.runtimes import SETTINGS_FOLDER
 
 if TYPE_CHECKING:
     import pulumi
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
         VolumeMountArgsDict,
     )
 
-    from components.config import ModelConfig, ResourcesConfig
+    from components.config import ModelConfig, ModelFilesConfig, ResourcesConfig
+    from components.planning.runtimes import Runtime
 
 CONTAINER = "server"
 # The user of the image (model/Dockerfile). Above 10000, so that it is nobody on the node.
 USER = 65532
 SECRETS_FOLDER = "/run/secrets/model-serving"
-# Scratch space; the rest of the file system is read-only. Beyond its size the pod is evicted, not its node filled.
-SCRATCH_SIZE = "64Mi"
+# Where an init container puts the model's files.
+_COPIED_FILES = "/model-files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +38,15 @@ class PodInputs:
 
     image: "pulumi.Input[str]"
     settings: "pulumi.Input[str]"
+    settings_files: "pulumi.Input[str] | None"
     secrets: "pulumi.Input[str] | None"
     account: "pulumi.Input[str]"
     pull_secret: str | None
 
 
-def pod_spec(config: "ModelConfig", inputs: PodInputs, selector: dict[str, str]) -> "PodSpecArgsDict":
+def pod_spec(
+    config: "ModelConfig", runtime: "Runtime", inputs: PodInputs, selector: dict[str, str]
+) -> "PodSpecArgsDict":
     """The pod of one model. `selector` are the labels that all of its pods share."""
     spec: PodSpecArgsDict = {
         "service_account_name": inputs.account,
@@ -52,31 +57,51 @@ def pod_spec(config: "ModelConfig", inputs: PodInputs, selector: dict[str, str])
         "termination_grace_period_seconds": rollout.termination_grace(config),
         "affinity": _apart_from(selector),
         "topology_spread_constraints": _spread(selector),
-        "containers": [_container(config, inputs)],
-        "volumes": _volumes(inputs),
+        "containers": [_container(config, runtime, inputs)],
+        "volumes": _volumes(config, runtime, inputs),
     }
+    if config.files is not None and config.files.image and config.files.mount == "initContainer":
+        spec["init_containers"] = [_copy_of_files(config.files, config.files.image)]
     if inputs.pull_secret is not None:
         spec["image_pull_secrets"] = [{"name": inputs.pull_secret}]
     return spec
 
 
-def _container(config: "ModelConfig", inputs: PodInputs) -> "ContainerArgsDict":
-    return {
+def _container(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> "ContainerArgsDict":
+    container: ContainerArgsDict = {
         "name": CONTAINER,
         "image": inputs.image,
         # A digest never changes its content, so a node that has it needs no registry.
         "image_pull_policy": "IfNotPresent",
         "env_from": [{"config_map_ref": {"name": inputs.settings}}],
-        "ports": [{"name": "http", "container_port": config.ports.http, "protocol": "TCP"}],
+        "ports": [{"name": name, "container_port": port, "protocol": "TCP"} for name, port in runtime.ports.items()],
         "resources": _resources(config.resources.filled()),
         "security_context": _container_security(),
-        "startup_probe": rollout.startup_probe(config),
-        "readiness_probe": rollout.readiness_probe(),
-        "liveness_probe": rollout.liveness_probe(),
+        "startup_probe": rollout.startup_probe(config, runtime),
+        "readiness_probe": rollout.readiness_probe(runtime),
+        "liveness_probe": rollout.liveness_probe(runtime),
         "lifecycle": rollout.lifecycle(),
         # The reason of a refused model, or the end of the log, becomes part of the pod's status.
         "termination_message_policy": "FallbackToLogsOnError",
-        "volume_mounts": _mounts(inputs),
+        "volume_mounts": _mounts(config, runtime, inputs),
+    }
+    if runtime.command:
+        container["command"] = list(runtime.command)
+    if runtime.args:
+        container["args"] = list(runtime.args)
+    return container
+
+
+def _copy_of_files(files: "ModelFilesConfig", image: str) -> "ContainerArgsDict":
+    """Copies a model out of its image, before the server starts. The image needs `cp`."""
+    return {
+        "name": "model-files",
+        "image": image,
+        "image_pull_policy": "IfNotPresent",
+        "command": ["cp", "-R", f"{files.path or '/model'}/.", _COPIED_FILES],
+        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+        "security_context": _container_security(),
+        "volume_mounts": [{"name": "model", "mount_path": _COPIED_FILES}],
     }
 
 
@@ -106,18 +131,56 @@ def _container_security() -> "SecurityContextArgsDict":
     }
 
 
-def _volumes(inputs: PodInputs) -> "list[pulumi.Input[VolumeArgsDict]]":
-    volumes: list[pulumi.Input[VolumeArgsDict]] = [{"name": "scratch", "empty_dir": {"size_limit": SCRATCH_SIZE}}]
+def _volumes(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> "list[pulumi.Input[VolumeArgsDict]]":
+    # Scratch space; the rest of the file system is read-only. Beyond its size the pod is evicted, not its node filled.
+    volumes: list[pulumi.Input[VolumeArgsDict]] = [{"name": "scratch", "empty_dir": {"size_limit": runtime.scratch}}]
     if inputs.secrets is not None:
         volumes.append({"name": "secrets", "secret": {"secret_name": inputs.secrets, "default_mode": 0o440}})
+    if inputs.settings_files is not None:
+        volumes.append({"name": "settings", "config_map": {"name": inputs.settings_files}})
+    if runtime.shared_memory is not None:
+        volumes.append({"name": "shm", "empty_dir": {"medium": "Memory", "size_limit": runtime.shared_memory}})
+    if config.files is not None:
+        volumes.append(_model_volume(config.files))
     return volumes
 
 
-def _mounts(inputs: PodInputs) -> "list[pulumi.Input[VolumeMountArgsDict]]":
+def _model_volume(files: "ModelFilesConfig") -> "VolumeArgsDict":
+    if files.image is not None and files.mount == "imageVolume":
+        return {"name": "model", "image": {"reference": files.image, "pull_policy": "IfNotPresent"}}
+    if files.image is not None:
+        return {"name": "model", "empty_dir": {}}
+    if files.claim is not None:
+        return {"name": "model", "persistent_volume_claim": {"claim_name": files.claim, "read_only": True}}
+    if files.csi is not None:
+        attributes = dict(files.csi.attributes)
+        return {
+            "name": "model",
+            "csi": {"driver": files.csi.driver, "read_only": True, "volume_attributes": attributes},
+        }
+    raise ValueError("the configuration is checked: the files come from exactly one place")
+
+
+def _mounts(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> "list[pulumi.Input[VolumeMountArgsDict]]":
     mounts: list[pulumi.Input[VolumeMountArgsDict]] = [{"name": "scratch", "mount_path": "/tmp"}]  # noqa: S108
     if inputs.secrets is not None:
         mounts.append({"name": "secrets", "mount_path": SECRETS_FOLDER, "read_only": True})
+    if inputs.settings_files is not None:
+        mounts.append({"name": "settings", "mount_path": SETTINGS_FOLDER, "read_only": True})
+    if runtime.shared_memory is not None:
+        mounts.append({"name": "shm", "mount_path": "/dev/shm"})  # noqa: S108
+    if config.files is not None and runtime.model_folder is not None:
+        mounts.append(_model_mount(config.files, runtime.model_folder))
     return mounts
+
+
+def _model_mount(files: "ModelFilesConfig", folder: str) -> "VolumeMountArgsDict":
+    mount: VolumeMountArgsDict = {"name": "model", "mount_path": folder, "read_only": True}
+    copied = files.image is not None and files.mount == "initContainer"
+    path = files.path or ("/model" if files.image else None)
+    if path is not None and not copied:
+        mount["sub_path"] = path.lstrip("/")
+    return mount
 
 
 def _apart_from(selector: dict[str, str]) -> "AffinityArgsDict":

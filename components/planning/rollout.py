@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from pulumi_kubernetes.core.v1 import LifecycleArgsDict, ProbeArgsDict
 
     from components.config import ModelConfig
+    from components.planning.runtimes import Runtime
 
 # A leaving pod keeps answering this long, until every node has taken it out of its routes.
 PRE_STOP_SLEEP = 5
@@ -16,7 +17,6 @@ SHUTDOWN_MARGIN = 5
 AWAIT_MARGIN = 10
 
 STARTUP_PERIOD = 1
-READY_PATH, LIVE_PATH = "/v2/health/ready", "/v2/health/live"
 
 
 def strategy() -> "DeploymentStrategyArgsDict":
@@ -39,20 +39,20 @@ def termination_grace(config: "ModelConfig") -> int:
     return PRE_STOP_SLEEP + config.request_timeout_seconds + SHUTDOWN_MARGIN
 
 
-def startup_probe(config: "ModelConfig") -> "ProbeArgsDict":
+def startup_probe(config: "ModelConfig", runtime: "Runtime") -> "ProbeArgsDict":
     """Asks every second, so that a fast start counts as one, and gives up when the rollout does."""
     threshold = -(-config.startup_timeout_seconds // STARTUP_PERIOD)
-    return _get(READY_PATH, period_seconds=STARTUP_PERIOD, timeout_seconds=2, failure_threshold=threshold)
+    return _probe(runtime.readiness, period_seconds=STARTUP_PERIOD, timeout_seconds=2, failure_threshold=threshold)
 
 
-def readiness_probe() -> "ProbeArgsDict":
+def readiness_probe(runtime: "Runtime") -> "ProbeArgsDict":
     """Takes a pod that cannot answer out of the Service within 10 seconds."""
-    return _get(READY_PATH, period_seconds=5, timeout_seconds=2, failure_threshold=2)
+    return _probe(runtime.readiness, period_seconds=5, timeout_seconds=2, failure_threshold=2)
 
 
-def liveness_probe() -> "ProbeArgsDict":
+def liveness_probe(runtime: "Runtime") -> "ProbeArgsDict":
     """Restarts a server that hangs. Slower than readiness: a restart makes an overload worse."""
-    return _get(LIVE_PATH, period_seconds=10, timeout_seconds=5, failure_threshold=6)
+    return _probe(runtime.liveness, period_seconds=10, timeout_seconds=5, failure_threshold=6)
 
 
 def lifecycle() -> "LifecycleArgsDict":
@@ -60,10 +60,13 @@ def lifecycle() -> "LifecycleArgsDict":
     return {"pre_stop": {"sleep": {"seconds": PRE_STOP_SLEEP}}}
 
 
-def _get(path: str, *, period_seconds: int, timeout_seconds: int, failure_threshold: int) -> "ProbeArgsDict":
-    return {
-        "http_get": {"path": path, "port": "http"},
+def _probe(path: str | None, *, period_seconds: int, timeout_seconds: int, failure_threshold: int) -> "ProbeArgsDict":
+    """A probe of an HTTP path, or without one of the open port."""
+    times: ProbeArgsDict = {
         "period_seconds": period_seconds,
         "timeout_seconds": timeout_seconds,
         "failure_threshold": failure_threshold,
     }
+    if path is None:
+        return {"tcp_socket": {"port": "http"}, **times}
+    return {"http_get": {"path": path, "port": "http"}, **times}

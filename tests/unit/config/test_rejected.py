@@ -13,7 +13,8 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 Mistakes = Callable[..., list[str]]
 
 MODEL_KEYS = (
-    "source, image, replicas, resources, env, secrets, ports, service, startupTimeoutSeconds, requestTimeoutSeconds"
+    "source, image, runtime, files, container, replicas, resources, env, secrets, ports, service, "
+    "startupTimeoutSeconds, requestTimeoutSeconds"
 )
 MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)"
 CPU = "cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2"
@@ -316,9 +317,65 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "-> pulumi config set --path 'model-serving:models.digits.ports.http' 8080 --stack dev",
     ),
     "a port that the server has not": (
-        "models.digits.ports", {"grpc": 9000},
-        "model-serving:models.digits.ports.grpc: unknown key; allowed: http "
-        "-> pulumi config rm --path 'model-serving:models.digits.ports.grpc' --stack dev",
+        "models.digits.ports", {"metrics": 9000},
+        "model-serving:models.digits.ports: the runtime onnx has no port metrics; allowed: http "
+        "-> pulumi config rm --path 'model-serving:models.digits.ports' --stack dev",
+    ),
+    "one number for two ports": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "triton", "files": {"claim": "m"},
+                          "ports": {"http": 9000, "grpc": 9000}},
+        "model-serving:models.digits.ports: two ports have the same number; each needs its own -> change one of them",
+    ),
+    "a runtime that is not known": (
+        "models.digits.runtime", "torchserve",
+        'model-serving:models.digits.runtime: "torchserve" is not one of the choices; '
+        "allowed: onnx, tf-serving, triton, vllm, image "
+        "-> pulumi config set --path 'model-serving:models.digits.runtime' onnx --stack dev",
+    ),
+    "another server that is to be built": (
+        "models.digits.runtime", "image",
+        "model-serving:models.digits.runtime: image runs the server of an image as it is, and builds nothing from a "
+        "source; give image (the server) and files (where its model comes from) "
+        "-> pulumi config rm --path 'model-serving:models.digits.source' --stack dev",
+    ),
+    "another server without a model": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "triton"},
+        "model-serving:models.digits.files: is required and missing; the image of triton holds a server and no model "
+        f"-> pulumi config set --path 'model-serving:models.digits.files.image' {EXAMPLE_IMAGE} --stack dev",
+    ),
+    "a model's files from two places": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "triton", "files": {"image": EXAMPLE_IMAGE, "claim": "m"}},
+        "model-serving:models.digits.files: image and claim are given; the files of a model come from exactly one "
+        "-> keep one of them",
+    ),
+    "a model's files from nowhere": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "triton", "files": {"path": "/model"}},
+        "model-serving:models.digits.files: none of image, claim (of a persistent volume) and csi (a volume's driver) "
+        "is given; the files of a model come from exactly one "
+        f"-> pulumi config set --path 'model-serving:models.digits.files.image' {EXAMPLE_IMAGE} --stack dev",
+    ),
+    "a folder outside of what is mounted": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "triton", "files": {"claim": "m", "path": "/a/../b"}},
+        'model-serving:models.digits.files.path: "/a/../b" is not a folder of the container; allowed: an absolute path '
+        'like /models/digits, no part of it starting with "." or "-" '
+        "-> pulumi config set --path 'model-serving:models.digits.files.path' /model --stack dev",
+    ),
+    "files for the server that has them": (
+        "models.digits.files", {"claim": "m"},
+        "model-serving:models.digits.files: is not possible with runtime onnx, whose image holds the model; "
+        "allowed with: tf-serving, triton, vllm, image "
+        "-> pulumi config rm --path 'model-serving:models.digits.files' --stack dev",
+    ),
+    "an unknown server without a description": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "image"},
+        "model-serving:models.digits.container: is required and missing; with runtime image it says how the server is "
+        "run and when it is ready -> pulumi config set --path "
+        "'model-serving:models.digits.container.probes.readiness' /v2/health/ready --stack dev",
+    ),
+    "a description of a known server": (
+        "models.digits.container", {"probes": {"readiness": "/ready"}},
+        "model-serving:models.digits.container: is not possible with runtime onnx, which is run as it should be; "
+        "allowed with: image -> pulumi config rm --path 'model-serving:models.digits.container' --stack dev",
     ),
     "a service type in lower case": (
         "models.digits.service.type", "nodePort",

@@ -8,21 +8,20 @@ import pytest
 from components.config import ModelConfig
 from components.planning.names import selector_labels
 from components.planning.pod import PodInputs, pod_spec
-from components.planning.settings import environment
+from components.planning.runtimes import runtime_of
 
 Model = Callable[..., ModelConfig]
 SELECTOR = selector_labels("dev", "digits")
 
 
-def pod(config: ModelConfig, *, secrets: str | None = None, pull_secret: str | None = None) -> dict[str, Any]:
+def pod(config: ModelConfig, **names: Any) -> dict[str, Any]:
     inputs = PodInputs(
         image="registry.example.com/m@sha256:" + "a" * 64,
         settings="digits-settings-1",
-        secrets=secrets,
         account="digits-account-1",
-        pull_secret=pull_secret,
+        **{"settings_files": None, "secrets": None, "pull_secret": None, **names},
     )
-    return dict(pod_spec(config, inputs, SELECTOR))
+    return dict(pod_spec(config, runtime_of("digits", config), inputs, SELECTOR))
 
 
 def test_pod_security_restricted_and_beyond(model: Model) -> None:
@@ -76,12 +75,7 @@ def test_the_container_serves_where_it_is_told(model: Model) -> None:
     config = model(ports={"http": 9000})
     [container] = pod(config)["containers"]
     assert container["ports"] == [{"name": "http", "container_port": 9000, "protocol": "TCP"}]
-    assert environment("digits", config)["PORT"] == "9000"
-
-
-def test_the_environment_is_the_models_own_and_what_the_program_knows(model: Model) -> None:
-    told = environment("digits", model(env={"LOG_LEVEL": "debug"}))
-    assert told == {"LOG_LEVEL": "debug", "MODEL_NAME": "digits", "PORT": "8080", "DRAIN_SECONDS": "30"}
+    assert runtime_of("digits", config).environment["PORT"] == "9000"
 
 
 def test_why_a_model_refused_reaches_the_pods_status(model: Model) -> None:
@@ -107,3 +101,66 @@ def test_a_leaving_pod_keeps_answering_while_routes_to_it_go(model: Model) -> No
     spec = pod(model(requestTimeoutSeconds=60))
     assert spec["containers"][0]["lifecycle"] == {"pre_stop": {"sleep": {"seconds": 5}}}
     assert spec["termination_grace_period_seconds"] == 70
+
+
+MODEL_IMAGE = "registry.example.com/models/digits@sha256:" + "b" * 64
+
+
+def test_a_model_is_copied_out_of_its_image_before_the_server_starts(model: Model) -> None:
+    spec = pod(model(runtime="tf-serving", files={"image": MODEL_IMAGE}), settings_files="digits-files-1")
+    [copy] = spec["init_containers"]
+    assert copy["image"] == MODEL_IMAGE
+    assert copy["command"] == ["cp", "-R", "/model/.", "/model-files"]
+    assert copy["security_context"] == spec["containers"][0]["security_context"]
+    assert {"name": "model", "empty_dir": {}} in spec["volumes"]
+    [container] = spec["containers"]
+    mounts = {mount["mount_path"]: mount for mount in container["volume_mounts"]}
+    assert mounts["/models/digits/1"] == {"name": "model", "mount_path": "/models/digits/1", "read_only": True}
+    assert mounts["/etc/model-serving"]["name"] == "settings"
+
+
+@pytest.mark.parametrize(
+    ("files", "volume", "sub_path"),
+    [
+        (
+            {"image": MODEL_IMAGE, "mount": "imageVolume"},
+            {"image": {"reference": MODEL_IMAGE, "pull_policy": "IfNotPresent"}},
+            "model",
+        ),
+        ({"claim": "models"}, {"persistent_volume_claim": {"claim_name": "models", "read_only": True}}, None),
+        (
+            {"claim": "models", "path": "/digits/3"},
+            {"persistent_volume_claim": {"claim_name": "models", "read_only": True}},
+            "digits/3",
+        ),
+        (
+            {"csi": {"driver": "gcsfuse.csi.storage.gke.io", "attributes": {"bucketName": "acme"}}},
+            {
+                "csi": {
+                    "driver": "gcsfuse.csi.storage.gke.io",
+                    "read_only": True,
+                    "volume_attributes": {"bucketName": "acme"},
+                }
+            },
+            None,
+        ),
+    ],
+)
+def test_a_model_is_mounted_read_only(
+    model: Model, files: dict[str, Any], volume: dict[str, Any], sub_path: str | None
+) -> None:
+    spec = pod(model(runtime="triton", files=files))
+    assert "init_containers" not in spec
+    assert {"name": "model", **volume} in spec["volumes"]
+    [mount] = [mount for mount in spec["containers"][0]["volume_mounts"] if mount["name"] == "model"]
+    assert mount["mount_path"] == "/models/digits"
+    assert mount["read_only"] is True
+    assert mount.get("sub_path") == sub_path
+
+
+def test_another_server_is_as_restricted_as_ours(model: Model) -> None:
+    ours, other = (
+        pod(config)["containers"][0]["security_context"]
+        for config in (model(), model(runtime="vllm", files={"claim": "models"}))
+    )
+    assert ours == other

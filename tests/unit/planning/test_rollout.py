@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from components.config import ModelConfig
 from components.planning import rollout
+from components.planning.runtimes import runtime_of
 
 Model = Callable[..., ModelConfig]
 seconds = st.integers(1, 3600)
@@ -20,7 +21,7 @@ def test_no_update_takes_capacity_away() -> None:
 @given(startup=seconds, request=seconds, replicas=st.integers(1, 1000))
 def test_times_agree_with_each_other(model: Model, startup: int, request: int, replicas: int) -> None:
     config = model(startupTimeoutSeconds=startup, requestTimeoutSeconds=request, replicas=replicas)
-    probe = rollout.startup_probe(config)
+    probe = rollout.startup_probe(config, runtime_of("digits", config))
     # Kubernetes gives up on a pod neither before nor long after the startup time is over ...
     assert 0 <= probe["failure_threshold"] * probe["period_seconds"] - startup < probe["period_seconds"]  # pyright: ignore
     assert rollout.progress_deadline(config) == startup
@@ -36,14 +37,21 @@ def test_a_model_that_refuses_to_start_fails_an_update_within_minutes_by_default
 
 def test_one_value_sets_all_that_wait_for_a_start(model: Model) -> None:
     slow = model(startupTimeoutSeconds=1800)
-    assert rollout.startup_probe(slow)["failure_threshold"] == 1800  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    probe = rollout.startup_probe(slow, runtime_of("digits", slow))
+    assert probe["failure_threshold"] == 1800  # pyright: ignore[reportTypedDictNotRequiredAccess]
     assert (rollout.progress_deadline(slow), rollout.await_timeout(slow)) == (1800, 1810)
 
 
 def test_ready_means_that_the_model_answers_and_live_that_the_server_does(model: Model) -> None:
+    runtime = runtime_of("digits", model())
     paths = {
         probe["http_get"]["path"]  # pyright: ignore
-        for probe in (rollout.startup_probe(model()), rollout.readiness_probe())
+        for probe in (rollout.startup_probe(model(), runtime), rollout.readiness_probe(runtime))
     }
     assert paths == {"/v2/health/ready"}
-    assert rollout.liveness_probe()["http_get"] == {"path": "/v2/health/live", "port": "http"}  # pyright: ignore
+    assert rollout.liveness_probe(runtime)["http_get"] == {"path": "/v2/health/live", "port": "http"}  # pyright: ignore
+
+
+def test_a_server_without_a_path_for_it_lives_while_its_port_is_open(model: Model) -> None:
+    runtime = runtime_of("digits", model(runtime="tf-serving", files={"claim": "models"}))
+    assert rollout.liveness_probe(runtime)["tcp_socket"] == {"port": "http"}  # pyright: ignore
