@@ -9,7 +9,7 @@ import sys
 
 from toolchain import paths
 
-_ENTER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from toolchain.cli import run; run()"
+_ENTER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from toolchain.__main__ import enter; enter()"
 
 
 def main() -> None:
@@ -18,13 +18,25 @@ def main() -> None:
         version = ".".join(map(str, sys.version_info[:3]))
         sys.exit(f"error: Python 3.11 or newer is needed, and {sys.executable} is {version}")
 
-    from toolchain import venv  # after the check: it may use what older Pythons lack
+    from toolchain import interruption, venv  # after the check: they may use what older Pythons lack
+    from toolchain.errors import ToolchainError
 
-    try:
-        python = str(venv.ensure(paths.REPOSITORY / "toolchain" / "requirements.txt"))
-    except venv.EnvironmentFailure as failure:
-        sys.exit(f"error: {failure}")
-    os.execv(python, [python, "-c", _ENTER, str(paths.REPOSITORY), *sys.argv[1:]])
+    with interruption.told():
+        try:
+            python = str(venv.ensure(paths.REPOSITORY / "toolchain" / "requirements.txt"))
+        except ToolchainError as failure:
+            sys.exit(f"error: {failure}")
+        os.execv(python, [python, "-c", _ENTER, str(paths.REPOSITORY), *sys.argv[1:]])
+
+
+def enter() -> None:
+    """The command line, in the virtual environment."""
+    from toolchain import interruption
+
+    with interruption.told():
+        from toolchain.cli import run  # takes half a second, in which Ctrl-C may come
+
+        run()
 
 
 if __name__ == "__main__":

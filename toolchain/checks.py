@@ -1,11 +1,9 @@
 """Tests and benchmarks, in a virtual environment of their own."""
 
 import os
-import subprocess
 from pathlib import Path
 
-from toolchain import paths, venv
-from toolchain.errors import ToolchainError
+from toolchain import paths, shell, venv
 from toolchain.parts.install import bin_folder
 
 
@@ -28,15 +26,11 @@ def bench(name: str, json: Path | None) -> int:
 
 
 def _run(module: str, *arguments: str) -> int:
-    try:
-        python = venv.ensure(paths.REPOSITORY / "tests" / "requirements.txt")
-    except venv.EnvironmentFailure as failure:
-        raise ToolchainError("prepare the tests", str(failure)) from None
+    python = venv.ensure(paths.REPOSITORY / "tests" / "requirements.txt")
     path = os.pathsep.join([str(python.parent), str(bin_folder()), os.environ.get("PATH", "")])
     # No __pycache__ and no .pytest_cache in the tree is needed: both are ignored by git.
-    return subprocess.run(
-        [str(python), "-m", module, *arguments],
-        cwd=paths.REPOSITORY,
-        env={**os.environ, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)},
-        check=False,
-    ).returncode
+    return shell.foreground(
+        [python, "-m", module, *arguments],
+        folder=paths.REPOSITORY,
+        environment={**os.environ, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)},
+    )

@@ -1,13 +1,12 @@
 """The command line."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from toolchain import checks, doctor, local, operations, recovery
+from toolchain import checks, disk, doctor, local, lock, operations, recovery
 from toolchain import stack as stacks
 from toolchain.errors import ToolchainError
 from toolchain.predict import predict as ask
@@ -25,21 +24,23 @@ StackOption = Annotated[str, typer.Option("--stack", "-s", help="Name of the sta
 
 def run() -> NoReturn:
     """Run the command line and exit: with one message instead of a traceback for a failure of the user's concern."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         app(prog_name="python3 -m toolchain")
     except ToolchainError as error:
-        err.print(f"[red]error:[/red] {error.step}: ", end="", markup=True)
-        err.print(error.why, markup=False)
-        if error.todo:
-            err.print(error.todo, markup=False)
-        sys.exit(1)
+        _print(error)
+    except OSError as error:
+        if not disk.is_full(error):
+            raise
+        _print(disk.failure(" ".join(sys.argv[1:2]), str(error)))
     sys.exit(0)
 
 
-def _terminate(*_: object) -> NoReturn:
-    """Make SIGTERM unwind as Ctrl-C does: what runs for us is ended too."""
-    raise KeyboardInterrupt
+def _print(error: ToolchainError) -> NoReturn:
+    err.print("[red]error:[/red] ", end="")
+    err.print(f"{error.step}: {error.why}", markup=False)
+    if error.todo:
+        err.print(error.todo, markup=False)
+    sys.exit(1)
 
 
 @app.command()
@@ -105,10 +106,11 @@ def install(
     addons: Annotated[list[str] | None, typer.Argument(help="Only these: helm, for stacks with charts.")] = None,
 ) -> None:
     """Get everything that a local stack needs, and start nothing."""
-    if addons:
-        local.install_addons(addons, Progress())
-    else:
-        local.install(Progress())
+    with lock.of_local_stacks():
+        if addons:
+            local.install_addons(addons, Progress())
+        else:
+            local.install(Progress())
 
 
 @app.command()
@@ -135,7 +137,7 @@ def check() -> None:
 )
 def test(context: typer.Context) -> None:
     """Run every test, installing what they need first. Further arguments go to pytest."""
-    local.install(Progress())
+    install(None)
     raise typer.Exit(checks.pytest(*(context.args or ["tests"])))
 
 
@@ -145,5 +147,5 @@ def bench(
     json: Annotated[Path | None, typer.Option(help="Where to write the figures as JSON.")] = None,
 ) -> None:
     """Run one benchmark."""
-    local.install(Progress())
+    install(None)
     raise typer.Exit(checks.bench(name, json))

@@ -7,7 +7,6 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,11 +70,12 @@ def prepare(stack: Stack, progress: Progress) -> None:
 def _ensure_passphrase(file: Path) -> None:
     if file.exists():
         return
-    # Created with its final rights and never overwritten: what it encrypted could not be read again.
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w") as secret:
-            secret.write(secrets.token_urlsafe(32))
+    # Whole at once, with its final rights, and never overwritten: what it encrypted could not be read again.
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-") as fresh:
+        fresh.write(secrets.token_urlsafe(32))
+        fresh.flush()
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(fresh.name)
 
 
 def _ensure_virtualenv(stack: Stack, progress: Progress) -> None:
@@ -87,7 +87,10 @@ def _ensure_virtualenv(stack: Stack, progress: Progress) -> None:
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if (stack.virtualenv / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == wanted:
         return
-    with progress.step("pulumi install: the program's virtual environment") as step:
+    with (
+        _made_whole(stack.virtualenv),
+        progress.step("pulumi install: the program's virtual environment") as step,
+    ):
         shell.run(
             ["pulumi", "install", "--no-plugins", "--non-interactive", "--color", "never"],
             "pulumi install",
@@ -96,7 +99,26 @@ def _ensure_virtualenv(stack: Stack, progress: Progress) -> None:
             on_line=lambda line: setattr(step, "note", line.strip()[:70]),
             todo="Check that pip reaches a package index (pip config list).",
         )
-    stamp.write_text(wanted)
+        stamp.write_text(wanted)
+
+
+@contextlib.contextmanager
+def _made_whole(folder: Path) -> Iterator[None]:
+    """Make the new ``folder`` in the block: whole, or not at all. One that was there before is not removed."""
+    making = paths.data() / "making" / hashlib.sha256(bytes(folder)).hexdigest()[:12]
+    if making.exists():  # the run that began it was killed
+        shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        making.parent.mkdir(parents=True, exist_ok=True)
+        making.touch()
+    try:
+        yield
+    except BaseException:
+        if making.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        making.unlink(missing_ok=True)
 
 
 def exists(stack: Stack) -> bool:
@@ -150,8 +172,7 @@ def operate(stack: Stack, operation: str, arguments: Sequence[str]) -> int:
     command = ["pulumi", operation, "--stack", stack.name, "--config-file", str(copy), *arguments]
     variables = environment(stack)
     out.print(f"$ {printable(command, variables)}", style="bold", markup=False)
-    with _interrupts_left_to_child():
-        return subprocess.run(command, cwd=stack.file.parent, env={**os.environ, **variables}, check=False).returncode
+    return shell.foreground(command, folder=stack.file.parent, environment={**os.environ, **variables})
 
 
 def printable(command: Sequence[str], variables: Mapping[str, str]) -> str:
@@ -169,13 +190,3 @@ def _quote(name: str, value: str) -> str:
     if name == "PATH":
         return f'{shlex.quote(value.partition(os.pathsep)[0])}:"$PATH"'
     return shlex.quote(value)
-
-
-@contextlib.contextmanager
-def _interrupts_left_to_child() -> Iterator[None]:
-    """Ctrl-C reaches Pulumi too, which ends its update in an orderly way; we wait for that."""
-    before = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -10,3 +10,7 @@ class ToolchainError(Exception):
     def __init__(self, step: str, why: str, todo: str = "") -> None:
         self.step, self.why, self.todo = step, why, todo
         super().__init__("\n".join(filter(None, [f"{step}: {why}", todo])))
+
+
+class DiskFull(ToolchainError):
+    """A disk is full: no other way to the same end helps."""

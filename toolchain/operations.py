@@ -4,7 +4,7 @@ import textwrap
 
 from rich.table import Table
 
-from toolchain import engine, local, services, stack_config
+from toolchain import engine, local, lock, services, stack_config
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube, Pod
 from toolchain.predict import predict
@@ -14,18 +14,20 @@ from toolchain.stack import Stack
 
 def up(stack: Stack, progress: Progress) -> int:
     """Deploy the stack and ask its models for an answer. Returns the exit code."""
-    _ready(stack, progress)
-    code = engine.operate(stack, "up", ["--yes", "--skip-preview"])
-    if code:
-        explain(stack)
-        return code
-    return 0 if predict(stack, None) else 1
+    with lock.of_stack(stack):
+        _ready(stack, progress)
+        code = engine.operate(stack, "up", ["--yes", "--skip-preview"])
+        if code:
+            explain(stack)
+            return code
+        return 0 if predict(stack, None) else 1
 
 
 def preview(stack: Stack, progress: Progress) -> int:
     """Show what ``up`` would change. Returns the exit code."""
-    _ready(stack, progress)
-    code = engine.operate(stack, "preview", [])
+    with lock.of_stack(stack):
+        _ready(stack, progress)
+        code = engine.operate(stack, "preview", [])
     if code == 0:
         _warn_of_a_blind_preview(stack)
     return code
@@ -42,19 +44,25 @@ def _warn_of_a_blind_preview(stack: Stack) -> None:
 
 def destroy(stack: Stack, progress: Progress) -> int:
     """Delete what the stack has in its cluster. Returns the exit code."""
-    _ready(stack, progress)
-    return engine.operate(stack, "destroy", ["--yes", "--skip-preview"])
+    with lock.of_stack(stack):
+        _ready(stack, progress)
+        return engine.operate(stack, "destroy", ["--yes", "--skip-preview"])
 
 
 def _ready(stack: Stack, progress: Progress) -> None:
     if stack.local:
-        start(stack, progress)
+        _start(stack, progress)
     engine.prepare(stack, progress)
 
 
 def start(stack: Stack, progress: Progress) -> None:
     """Get and start what a local stack needs. Raises ToolchainError for a stack that is not local."""
     _refuse_remote(stack, "start")
+    with lock.of_stack(stack):
+        _start(stack, progress)
+
+
+def _start(stack: Stack, progress: Progress) -> None:
     local.install(progress)
     services.start(stack, progress)
     engine.prepare_backend()
@@ -63,7 +71,8 @@ def start(stack: Stack, progress: Progress) -> None:
 def down(stack: Stack, progress: Progress) -> None:
     """Stop the local services. Raises ToolchainError for a stack that is not local."""
     _refuse_remote(stack, "stop")
-    stopped = services.stop(progress)
+    with lock.of_stack(stack):
+        stopped = services.stop(progress)
     out.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running", markup=False)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolchain import engine, local
+from toolchain import engine, local, lock
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube
 from toolchain.progress import Progress, out
@@ -27,6 +27,11 @@ def recover(stack: Stack, progress: Progress) -> int:
 
     Raises ToolchainError while the update that holds the lock still runs on this machine.
     """
+    with lock.of_stack(stack):
+        return _recover(stack, progress)
+
+
+def _recover(stack: Stack, progress: Progress) -> int:
     if not engine.exists(stack):
         raise ToolchainError(f"recover stack {stack.name}", "its backend has no such stack", "Run: make up")
     if pid := _running_update(stack):

@@ -4,32 +4,29 @@ import contextlib
 import fcntl
 import hashlib
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolchain import paths
-
-_TAIL_LINES = 15
-
-
-class EnvironmentFailure(Exception):
-    """An environment could not be created; the text is meant for the user as it stands."""
+from toolchain import disk, paths, shell
 
 
 def ensure(requirements: Path) -> Path:
     """Python of the virtual environment with exactly ``requirements`` (a file with hashes), created when missing.
 
-    Raises EnvironmentFailure with the end of pip's output when it cannot be created.
+    Raises ToolchainError with the end of pip's output when it cannot be created; nothing is left of it then.
     """
     folder = _folder(requirements)
     if not _complete(folder):
-        with _lock(folder):
-            if not _complete(folder):
-                _create(folder, requirements)
+        try:
+            with _lock(folder):
+                if not _complete(folder):
+                    _create(folder, requirements)
+        except OSError as error:
+            if not disk.is_full(error):
+                raise
+            raise disk.failure(f"install {_name(requirements)}", str(error)) from None
     return folder / "bin" / "python"
 
 
@@ -53,28 +50,28 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _create(folder: Path, requirements: Path) -> None:
-    name = f"{requirements.parent.name}/{requirements.name}"
-    print(f"Installing {name} into {folder} (once) ...", file=sys.stderr, flush=True)
+    print(f"Installing {_name(requirements)} into {folder} (once) ...", file=sys.stderr, flush=True)
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
-    _step(name, [sys.executable, "-m", "venv", str(folder)])
-    _step(
-        name,
-        [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        + ["--require-hashes", "--requirement", str(requirements)],
-    )
-    (folder / ".complete").touch()
+    step = f"install {_name(requirements)}"
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    try:
+        shell.run(
+            [sys.executable, "-m", "venv", folder],
+            step,
+            todo="Check that Python has venv (Debian: apt-get install python3-venv).",
+        )
+        shell.run(
+            [*pip, "--require-hashes", "--requirement", requirements],
+            step,
+            todo="Check that pip reaches a package index (pip config list).",
+        )
+        (folder / ".complete").touch()
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     print(f"  done in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
-def _step(name: str, command: list[str]) -> None:
-    with tempfile.TemporaryFile("w+") as log:
-        if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0:
-            return
-        log.seek(0)
-        tail = "".join(log.readlines()[-_TAIL_LINES:]).rstrip()
-    raise EnvironmentFailure(
-        f"cannot install {name}: `{' '.join(command)}` failed:\n{tail}\n"
-        "Check that pip reaches a package index (`pip config list`) and that Python has venv"
-        " (Debian: apt-get install python3-venv)."
-    )
+def _name(requirements: Path) -> str:
+    return f"{requirements.parent.name}/{requirements.name}"

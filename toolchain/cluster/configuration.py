@@ -28,7 +28,8 @@ _RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")
 def write_all(layout: Layout, tools: Path, ports: Ports, registry: str, sandbox_image: str) -> None:
     """Write every file; those that already say the same stay untouched."""
     write(layout.config / "containerd.toml", _containerd(layout, tools, sandbox_image))
-    write(layout.config / "certs.d" / registry / "hosts.toml", registry_hosts(registry))
+    if registry:
+        write(layout.config / "certs.d" / registry / "hosts.toml", registry_hosts(registry))
     write_json(layout.config / "cni" / "10-model-serving.conflist", _pod_network(layout))
     write_json(layout.config / "kubelet.yaml", _kubelet(layout, ports))
     write_json(layout.config / "kube-proxy.yaml", _kube_proxy(layout, ports))

@@ -53,14 +53,16 @@ def exists() -> bool:
 def start(data: Path, registry: str, progress: Progress) -> ClusterInfo:
     """Create the cluster and its registry, or start what of them is there and stopped.
 
-    ``registry`` ("localhost:5001") is where the registry is published; its images survive in a Docker volume.
+    ``registry`` ("localhost:5001") is where the registry is published; its images survive in a Docker volume. "" is
+    for no registry.
     Raises ClusterError when Docker or kind is missing or fails.
     """
     if reason := unavailable():
         raise ClusterError(f"kind: {reason}")
     kubeconfig = _kubeconfig(data)
     kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-    _start_registry(registry, progress)
+    if registry:
+        _start_registry(registry, progress)
     if not exists():
         progress(f"creating the kind cluster {NAME}")
         arguments = ["--name", NAME, "--image", NODE_IMAGE, "--kubeconfig", str(kubeconfig)]
@@ -77,7 +79,8 @@ def start(data: Path, registry: str, progress: Progress) -> ClusterInfo:
         _wait_ready()
         run(["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", str(kubeconfig)], what="kind")
     kubeconfig.chmod(0o600)
-    _connect_registry(registry)
+    if registry:
+        _connect_registry(registry)
     return ClusterInfo(kubeconfig=kubeconfig)
 
 
@@ -100,7 +103,7 @@ def status(data: Path) -> ClusterStatus:
     node, registry = _running(_NODE), _running(_REGISTRY)
     if not node:
         return ClusterStatus(state="stopped", kubeconfig=None)
-    if not registry:
+    if registry is False:
         problem = f"the registry's container {_REGISTRY} is not running"
         return ClusterStatus(state="degraded", kubeconfig=_kubeconfig(data), problems=(problem,))
     return ClusterStatus(state="running", kubeconfig=_kubeconfig(data))
@@ -147,7 +150,13 @@ def _start_registry(registry: str, progress: Progress) -> None:
         port = registry.rpartition(":")[2]
         published = ["--publish", f"127.0.0.1:{port}:5000", "--volume", f"{_REGISTRY}:/var/lib/registry"]
         options = ["--detach", "--restart", "unless-stopped", "--name", _REGISTRY, *published]
-        run(["docker", "run", *options, REGISTRY_IMAGE], what="registry", timeout=600)
+        try:
+            run(["docker", "run", *options, REGISTRY_IMAGE], what="registry", timeout=600)
+        except ClusterError as error:
+            # A port that is taken leaves a container that never started, and would be taken for ours.
+            run(["docker", "rm", "--force", _REGISTRY], what="registry")
+            todo = "name another port in registry.repository of the stack file, or free this one"
+            raise ClusterError(f"{error}\nIf the port is taken: {todo}") from None
     else:
         run(["docker", "start", _REGISTRY], what="registry")
 

@@ -39,7 +39,7 @@ def start(data: Path, tools: Path, registry: str, progress: Progress) -> Cluster
     """Bring the cluster of the folder ``data`` up: node ready, DNS answering. What already runs well stays.
 
     ``tools`` is looked for programs before PATH. ``registry`` ("localhost:5001") is the registry that nodes pull from
-    over plain HTTP. ``progress`` is called with one line for each step.
+    over plain HTTP, "" for none. ``progress`` is called with one line for each step.
 
     Raises ClusterError: no root, missing programs, another cluster on this machine, or a component that fails, with
     the end of its log. What started until then keeps running; another start goes on from there.

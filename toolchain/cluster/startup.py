@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from toolchain import interruption
 from toolchain.cluster import (
     binaries,
     bootstrap,
@@ -116,7 +117,7 @@ class Startup:
         )
 
     def _healthy(self, component: Component) -> bool:
-        if self.cancelled:
+        if self.cancelled or interruption.stopping.is_set():
             raise ClusterError(f"{component.name}: no longer waited for")
         if not processes.load(self.layout.processes)[component.name].alive:
             raise self._failed(component, "ended by itself")
@@ -158,5 +159,10 @@ class Startup:
         )
         self.progress("waiting for the node and its DNS")
         for complaint, condition, component in steps:
-            if not processes.wait_until(condition, _WORKLOAD_SECONDS):
+            reached = processes.wait_until(
+                lambda one=condition: interruption.stopping.is_set() or one(), _WORKLOAD_SECONDS
+            )
+            if interruption.stopping.is_set():
+                raise ClusterError("the node is no longer waited for")
+            if not reached:
                 raise self._failed(self.components[component], f"runs, but {complaint} after {_WORKLOAD_SECONDS:.0f} s")

@@ -139,14 +139,17 @@ class DebianPackages:
             step.note = line[:80]
 
         environment = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "RUNLEVEL": "1"}
-        install = ["apt-get", "install", "-y", "--no-install-recommends", *self.packages]
+        install = ["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=60"]
         if not any(Path("/var/lib/apt/lists").glob("*_Packages*")):
             shell.run(["apt-get", "update"], "apt-get update", environment=environment, on_line=on_line)
+        # Packages that a power cut left half configured stop every later installation.
+        shell.run(["dpkg", "--configure", "-a"], "dpkg --configure -a", environment=environment, cut_off=False)
         shell.run(
-            install,
+            [*install, *self.packages],
             self.label,
             environment=environment,
             on_line=on_line,
+            cut_off=False,
             todo="If the package lists are old, run `apt-get update` and try again.",
         )
 

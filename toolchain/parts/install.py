@@ -3,21 +3,21 @@
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import paths, shell
-from toolchain.errors import ToolchainError
+from toolchain import disk, interruption, lock, paths, shell
+from toolchain.cluster import mounts
+from toolchain.errors import DiskFull, ToolchainError
 from toolchain.parts.model import Found, Part, Source
 from toolchain.progress import Progress, Step
 
 _SIDE_BY_SIDE = 2
-_LEFTOVER_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ def install(parts: Sequence[Part], progress: Progress, lacking_rights: Sequence[
     Raises ToolchainError, before anything starts, with ``lacking_rights`` and everything else that the machine lacks;
     later, for a step that failed. What was built until then is kept.
     """
+    with lock.of_cache():
+        return _install(parts, progress, lacking_rights)
+
+
+def _install(parts: Sequence[Part], progress: Progress, lacking_rights: Sequence[str]) -> list[Found]:
     plans = plan_all(parts)
     lacking = list(dict.fromkeys([*lacking_rights, *(line for entry in plans for line in entry.missing)]))
     if lacking:
@@ -97,7 +102,7 @@ def _obtain_all(plans: list[Plan], progress: Progress) -> dict[str, Found]:
             if needed.name in futures:
                 futures[needed.name].result()
         if failed.is_set():
-            raise _Stopped
+            raise interruption.Stopped
         try:
             result = _obtain(entry, progress, f"[{done + 1}/{len(plans)}]")
         except BaseException:
@@ -115,17 +120,13 @@ def _obtain_all(plans: list[Plan], progress: Progress) -> dict[str, Found]:
             wait(futures.values())
         except BaseException:  # Ctrl-C: the pool waits for its threads, and they for what they run
             failed.set()
-            shell.terminate_all()
+            shell.end_all()
             raise
     errors = [error for future in futures.values() if (error := future.exception())]
-    real = [error for error in errors if not isinstance(error, _Stopped)]
+    real = [error for error in errors if not isinstance(error, interruption.Stopped)]
     if real:
         raise real[0]
     return {name: future.result() for name, future in futures.items()}
-
-
-class _Stopped(Exception):
-    """Another part failed first."""
 
 
 def _obtain(entry: Plan, progress: Progress, count: str) -> Found:
@@ -138,7 +139,7 @@ def _obtain(entry: Plan, progress: Progress, count: str) -> Found:
             with progress.step(f"{count} {part.name} {part.version}: {source.label}") as step:
                 return _obtain_from(part, source, step)
         except ToolchainError as error:
-            if last:
+            if last or isinstance(error, DiskFull):
                 raise
             progress.say(f"  {part.name}: {error}\n  trying the next way: {entry.sources[position + 1].label}")
     raise ToolchainError(f"install {part.name}", "there is no way to get it on this system")
@@ -146,9 +147,10 @@ def _obtain(entry: Plan, progress: Progress, count: str) -> Found:
 
 def _obtain_from(part: Part, source: Source, step: Step) -> Found:
     """Fill a temporary folder and give it its final name only when it is whole."""
-    part.folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=part.folder.parent, prefix=f".{part.slug}-"))
+    temporary = None
     try:
+        part.folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=part.folder.parent, prefix=f".{part.slug}-"))
         source.obtain(temporary, step, bin_folder())
         absent = [name for name in part.executables if not os.access(temporary / name, os.X_OK)]
         if absent:
@@ -161,8 +163,13 @@ def _obtain_from(part: Part, source: Source, step: Step) -> Found:
         temporary.chmod(0o755)
         shutil.rmtree(part.folder, ignore_errors=True)
         temporary.replace(part.folder)
+    except OSError as error:
+        if disk.is_full(error):
+            raise disk.failure(f"install {part.name}", str(error)) from None
+        raise ToolchainError(f"install {part.name}", str(error)) from None
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
     found = part.in_cache()
     assert found is not None
     _link([Plan(part, found)])  # parts that need this one look for it there
@@ -170,10 +177,11 @@ def _obtain_from(part: Part, source: Source, step: Step) -> Found:
 
 
 def _remove_leftovers() -> None:
-    """Drop what a killed run left half done, once nothing can still be working on it."""
+    """Drop what a killed run left half done. The cache's lock tells that nobody works on it."""
     for path in (paths.cache() / "tools").glob(".*"):
-        if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+        if sys.platform == "linux":
+            mounts.unmount(path)  # a debootstrap that was killed leaves /proc mounted
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _link(plans: Iterable[Plan]) -> None:

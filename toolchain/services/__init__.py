@@ -34,21 +34,23 @@ def start(stack: Stack, progress: Progress) -> None:
 
 def _start_processes(host: str, note: Note) -> None:
     data, tools = paths.data(), bin_folder()
-    insecure = [host] if registry.is_loopback(host) else []
+    registry.check(host, data)  # before anything starts
+    local_host = host if registry.is_loopback(host) else ""
     with ThreadPoolExecutor(max_workers=1) as pool:
         # The cluster takes longest, and it needs the registry only when the first pod starts.
-        starting = pool.submit(cluster.start, data, tools, host, note)
+        starting = pool.submit(cluster.start, data, tools, local_host, note)
         mirror = registry.start(host, data, tools)
-        builder.start(data, tools, insecure=insecure, mirror=mirror)
+        builder.start(data, tools, insecure=registry.plain_http(host, data), mirror=mirror)
         starting.result()
 
 
 def _start_in_docker(host: str, note: Note) -> None:
     # What runs Docker finds the programs by name, kind among them.
     os.environ["PATH"] = os.pathsep.join([str(bin_folder()), os.environ.get("PATH", "")])
-    kind.start(paths.data(), host, note)
+    local_host = host if registry.is_loopback(host) else ""
+    kind.start(paths.data(), local_host, note)
     note("starting the image builder")
-    builder.start_in_docker(paths.data(), bin_folder(), insecure=[host])
+    builder.start_in_docker(paths.data(), bin_folder(), insecure=[local_host] if local_host else [])
 
 
 def stop(progress: Progress) -> list[str]:

@@ -25,37 +25,60 @@ def is_loopback(host: str) -> bool:
     return host.rpartition(":")[0] in _LOOPBACK
 
 
+def check(host: str, data: Path) -> None:
+    """Raise ToolchainError when ``host``, which the stack names, is a port that something else has."""
+    if is_loopback(host) and not _ours(_name(host), data) and probe(host) == "other":
+        raise ToolchainError(
+            f"start the registry at {host}",
+            "the port is taken by something that is not an image registry",
+            "Stop it, or name another port in registry.repository of the stack file.",
+        )
+
+
 def start(host: str, data: Path, tools: Path) -> str:
     """Run the registry at ``host`` (``localhost:5001``) unless one answers there.
 
+    Stacks may name different ports: each has a process of its own, all with the same images.
     Returns ``host:port`` of the mirror of Docker Hub, empty where Docker Hub itself can be reached.
     Raises ToolchainError when something else has the port.
     """
-    if is_loopback(host):
-        _serve(_SERVICE, host, data, tools)
+    check(host, data)
+    # What somebody else runs there is used, and never stopped.
+    if is_loopback(host) and (_ours(_name(host), data) or probe(host) == "none"):
+        _serve(_name(host), host, data / _SERVICE, data, tools)
     image = catalog.base().in_cache()
     if image is None:
         return ""
-    mirror = host if is_loopback(host) and _ours(_SERVICE, data) else _mirror_host(data)
-    if mirror != host:
-        _serve(_MIRROR, mirror, data, tools)
+    # The first one's, so that stacks in turn do not change the builder's configuration.
+    mirror = next(iter(hosts(data)), "") or _mirror_host(data)
+    if mirror not in hosts(data):
+        _serve(_MIRROR, mirror, data / _MIRROR, data, tools)
     repository, _, tag = versions.BASE_IMAGE.partition(":")
     oci.push(Path(image.where), mirror, repository, tag)
     return mirror
 
 
-def _serve(name: str, host: str, data: Path, tools: Path) -> None:
-    if not _ours(name, data):
-        answer = probe(host)
-        if answer == "registry":
-            return  # somebody's own: used, and never stopped
-        if answer == "other":
-            raise ToolchainError(
-                f"start the registry at {host}",
-                "the port is taken by something that is not an image registry",
-                "Stop it, or name another port in registry.repository of the stack file.",
-            )
-    folder = data / name
+def hosts(data: Path) -> list[str]:
+    """``localhost:port`` of each of our registries that run, in the order in which they were started."""
+    records = processes.load(table(data))
+    return [f"localhost:{name.rpartition('-')[2]}" for name in records if _is_registry(name) and _ours(name, data)]
+
+
+def plain_http(host: str, data: Path) -> list[str]:
+    """The registries of this machine, by each name that a stack may give them: they speak no TLS."""
+    ports = {name.rpartition(":")[2] for name in [host, *hosts(data)] if is_loopback(name)}
+    return [f"{name}:{port}" for port in sorted(ports) for name in _LOOPBACK]
+
+
+def _name(host: str) -> str:
+    return f"{_SERVICE}-{host.rpartition(':')[2]}"
+
+
+def _is_registry(name: str) -> bool:
+    return name.rpartition("-")[0] == _SERVICE
+
+
+def _serve(name: str, host: str, folder: Path, data: Path, tools: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     configuration = yaml.safe_dump(
         {
@@ -65,11 +88,12 @@ def _serve(name: str, host: str, data: Path, tools: Path) -> None:
             "http": {"addr": f"127.0.0.1:{host.rpartition(':')[2]}"},
         }
     )
-    (folder / "config.yml").write_text(configuration)
+    file = folder / f"{name}.yml"
+    file.write_text(configuration)
     ensure(
         data,
         name,
-        [_program(tools), "serve", folder / "config.yml"],
+        [_program(tools), "serve", file],
         lambda: probe(host) == "registry",
         tools=tools,
         configuration=configuration,

@@ -1,5 +1,6 @@
 """Where a part comes from, and what happens when getting it fails."""
 
+import errno
 import io
 import os
 import threading
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from toolchain import paths
-from toolchain.errors import ToolchainError
+from toolchain import lock, paths
+from toolchain.errors import DiskFull, ToolchainError
 from toolchain.parts.install import bin_folder, install, plan
 from toolchain.parts.model import Found, Part
 from toolchain.progress import Progress, Step
@@ -81,14 +82,30 @@ def test_what_the_user_installs_later_takes_the_place_of_our_copy(progress: Prog
     assert (bin_folder() / "tool").exists()
 
 
-def test_a_killed_runs_leftovers_are_dropped_a_day_later(progress: Progress) -> None:
-    old, young = paths.cache() / "tools" / ".tool-old", paths.cache() / "tools" / ".tool-young"
-    for folder in (old, young):
-        folder.mkdir(parents=True)
-    os.utime(old, (1, 1))
+def test_a_killed_runs_leftovers_are_dropped(progress: Progress) -> None:
+    leftover = paths.cache() / "tools" / ".tool-half"
+    leftover.mkdir(parents=True)
     install([part(Place("build"))], progress)
-    assert young.exists()
-    assert not old.exists()
+    assert not leftover.exists()
+
+
+def test_nobody_installs_beside_another_process(progress: Progress) -> None:
+    place = Place("build")
+    with lock.of_cache(), pytest.raises(ToolchainError, match=f"process {os.getpid()}"):
+        install([part(place)], progress)
+    assert place.asked == []
+
+
+def test_a_full_disk_is_no_reason_to_try_another_way(progress: Progress) -> None:
+    @dataclass
+    class Full(Place):
+        def obtain(self, folder: Path, step: Step, tools: Path) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    build = Place("build")
+    with pytest.raises(DiskFull, match="the disk is full"):
+        install([part(Full("download"), build)], progress)
+    assert "obtain" not in build.asked
 
 
 def test_another_version_or_key_is_another_part(progress: Progress) -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from toolchain import paths
+from toolchain import paths, services
 from toolchain.cluster import processes
 from toolchain.errors import ToolchainError
+from toolchain.progress import Progress
 from toolchain.services import builder, registry, service
+from toolchain.stack import Stack
 
 SLEEP = [sys.executable, "-c", "import time; print('serving', flush=True); time.sleep(60)"]
 
@@ -105,6 +107,34 @@ def test_a_registry_of_the_users_is_used_and_not_owned(
     monkeypatch.setattr(Answers, "headers_given", (("Docker-Distribution-Api-Version", "registry/2.0"),))
     registry.start(stranger, data, data)
     assert processes.load(service.table(data)) == {}
+
+
+def test_a_busy_port_is_told_before_anything_starts(data: Path, stranger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("started")
+
+    monkeypatch.setattr(services.cluster, "start", never)
+    monkeypatch.setattr(services.local, "platform", lambda: "node")
+    stack = Stack("dev", "shop", Path("/nowhere"), {"registry": {"repository": f"{stranger}/models"}}, None)
+    with pytest.raises(ToolchainError, match="not an image registry"):
+        services.start(stack, Progress())
+    assert processes.load(service.table(data)) == {}
+
+
+def test_each_port_that_stacks_name_has_a_registry(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one's start leaves the first one running, and both are told to the builder."""
+    monkeypatch.setattr(registry, "_program", lambda tools: Path(sys.executable))
+    monkeypatch.setattr(registry, "probe", lambda host: "none")
+    monkeypatch.setattr(
+        registry,
+        "ensure",
+        lambda data, name, command, ready, **settings: service.ensure(data, name, SLEEP, lambda: True, tools=data),
+    )
+    for host in ("localhost:7001", "127.0.0.1:7002", "localhost:7001"):
+        registry.start(host, data, data)
+    assert registry.hosts(data) == ["localhost:7001", "localhost:7002"]
+    assert registry.plain_http("registry.example.com", data) == registry.plain_http("localhost:7002", data)
+    assert "127.0.0.1:7001" in registry.plain_http("localhost:7002", data)
 
 
 def test_a_free_port_answers_nothing() -> None:
