@@ -1,91 +1,178 @@
 """HTTP: routes, statuses and limits. One object, called by Granian for each request (RSGI)."""
 
 import asyncio
-import logging
 import time
-import traceback
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+import msgspec
 
 # Granian documents these names here, though its package is typed as if they were private.
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # pyright: ignore[reportPrivateImportUsage]
 
-from . import __version__, logs
+from . import __version__, logs, openapi, protocol, tf_serving, tracing
+from .engine import Engine
 from .errors import RequestError
-from .metrics import CONTENT_TYPE as METRICS_CONTENT_TYPE
 from .metrics import Metrics
 from .model import Model
-from .protocol import TensorSpec, decode_request, encode, encode_response
+from .protocol import encode
 from .settings import Settings
+from .tensors import InferRequest, Tensors, TensorSpec
 
 JSON = "application/json"
+BINARY = "application/octet-stream"
 SERVER_NAME = "model-serving"
 
 BINARY_HEADER = "inference-header-content-length"
-"""Set by clients that send tensors in binary, the protocol's extension that this server lacks."""
+"""How much of a body is JSON, where binary tensors follow."""
+
+SMALL_BODY_BYTES = 16 << 10
+"""Bodies up to here are read in one go, and not counted while they arrive."""
+
+_CLIENT_LEFT = 499
+"""What nginx logs for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(msgspec.Struct):
     body: bytes
     status: int = 200
     content_type: str = JSON
-    allow: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_Infer = Callable[[Scope, bytes | bytearray], Awaitable[_Answer]]
 
 
 class App:
-    """Answers requests: 503 until `model` is set, and again for readiness once `draining` is."""
+    """Answers requests: 503 until the engine has a model, and again for readiness once `draining` is."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, executor: Executor) -> None:
-        self.model: Model | None = None
+    def __init__(self, settings: Settings, metrics: Metrics, engine: Engine) -> None:
         self.draining = False
-        self.in_flight = 0
         self._settings = settings
         self._metrics = metrics
-        self._executor = executor
-        # Looked up once: with labels each look-up takes a lock.
-        name = settings.model_name
-        self._request_seconds = metrics.request_seconds.labels(name)
-        self._inference_seconds = metrics.inference_seconds.labels(name)
-        metrics.ready.labels(name).set(0)
-        metrics.in_flight.labels(name).set_function(lambda: self.in_flight)
+        self._engine = engine
+        self._infer_routes: dict[str, tuple[str, _Infer]] = {}
+        self._openapi = b""
+        self._logs_requests = settings.log_level == "debug"
+
+    def serve(self, model: Model) -> None:
+        """Takes the model into use."""
+        self._engine.serve(model)
+        name, version = model.name, model.version
+        for path in (name, f"{name}/versions/{version}"):
+            self._infer_routes[f"/v2/models/{path}/infer"] = ("v2_rest", self._infer)
+            self._infer_routes[f"/v1/models/{path}:predict"] = ("tf_serving", self._predict)
+        number = tf_serving.version_number(version)
+        self._infer_routes[f"/v1/models/{name}/versions/{number}:predict"] = ("tf_serving", self._predict)
+        self._openapi = encode(openapi.describe(model, SERVER_NAME, __version__))
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Granian's entry point."""
         started = time.perf_counter()
+        route = self._infer_routes.get(scope.path)
+        # Of a client that leaves before its answer.
+        status = _CLIENT_LEFT
+        if route is not None:
+            self._engine.in_flight += 1
         try:
-            answer = await self._answer(scope, proto)
-        except RequestError as error:
-            answer = _Answer(encode({"error": str(error)}), error.status, allow=error.allow)
+            answer = await self._answer(route, scope, proto)
+            status = answer.status
+            headers = [("content-type", answer.content_type), *answer.headers]
+            if self.draining and scope.http_version.startswith("1"):
+                # Clients with an open connection would stay with this process to its end; so they go elsewhere.
+                headers.append(("connection", "close"))
+            proto.response_bytes(status, headers, answer.body)
         except ProtocolClosed:
             return
+        finally:
+            seconds = time.perf_counter() - started
+            trace = tracing.parse(scope.headers.get("traceparent"))
+            if route is not None:
+                self._engine.in_flight -= 1
+                self._metrics.answered(route[0], status, seconds, trace)
+            if self._logs_requests:
+                interface = route[0] if route else "http"
+                logs.request(interface, f"{scope.method} {scope.path}", status, seconds, trace)
+
+    async def _answer(self, route: tuple[str, _Infer] | None, scope: Scope, proto: HTTPProtocol) -> _Answer:
+        try:
+            if route is None:
+                return self._other(scope)
+            _allow(scope, "POST")
+            return await self._counted_infer(route[1], scope, proto)
+        except RequestError as error:
+            return _Answer(encode({"error": str(error)}), error.status, headers=error.headers)
+        except ProtocolClosed:
+            raise
         except Exception as error:
-            # Not the message: a library may have put the request's values in it.
-            stack = traceback.format_list(traceback.extract_tb(error.__traceback__))
-            logs.event(logging.ERROR, "request failed", error=type(error).__name__, stack=stack)
-            answer = _Answer(encode({"error": f"internal error: {type(error).__name__}"}), 500)
+            logs.failure(error)
+            return _Answer(encode({"error": f"internal error: {type(error).__name__}"}), 500)
 
-        headers = [("content-type", answer.content_type)]
-        if answer.allow:
-            headers.append(("allow", answer.allow))
-        if self.draining and scope.http_version.startswith("1"):
-            # Clients with an open connection would stay with this process to its end; so they go elsewhere.
-            headers.append(("connection", "close"))
-        proto.response_bytes(answer.status, headers, answer.body)
-        logs.event(
-            logging.DEBUG,
-            "request",
-            method=scope.method,
-            path=scope.path,
-            status=answer.status,
-            seconds=round(time.perf_counter() - started, 6),
-        )
+    async def _counted_infer(self, infer: _Infer, scope: Scope, proto: HTTPProtocol) -> _Answer:
+        """Reads the body; one that is not small is counted as long as it is held."""
+        headers = scope.headers
+        if headers.get("content-encoding", "identity") != "identity":
+            raise RequestError(415, "content-encoding is not supported; send the body as it is")
+        most = self._settings.max_body_bytes
+        length = headers.get("content-length")
+        if length is not None and int(length) > most:
+            raise _too_large(most)
+        held = 0
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_seconds):
+                if length is not None and int(length) <= SMALL_BODY_BYTES:
+                    body = await proto()
+                else:
+                    body = bytearray()
+                    async for chunk in proto:
+                        self._engine.hold(len(chunk))
+                        held += len(chunk)
+                        body += chunk
+                        if len(body) > most:
+                            raise _too_large(most)
+            return await infer(scope, body)
+        except TimeoutError:
+            seconds = self._settings.body_timeout_seconds
+            raise RequestError(408, f"request body: not complete after {seconds:g} s") from None
+        finally:
+            self._engine.release(held)
 
-    async def _answer(self, scope: Scope, proto: HTTPProtocol) -> _Answer:
+    async def _infer(self, scope: Scope, body: bytes | bytearray) -> _Answer:
+        """The Open Inference Protocol."""
+        model = self._loaded_model()
+        json_length = _json_length(scope.headers.get(BINARY_HEADER))
+
+        def decode() -> InferRequest:
+            return protocol.decode_request(body, model.signature, json_length, finite=self._settings.refuse_non_finite)
+
+        def encode_answer(request: InferRequest, outputs: Tensors) -> _Answer:
+            content, length = protocol.encode_response(
+                model.name, model.version, request, outputs, model.signature, finite=self._settings.refuse_non_finite
+            )
+            if length is None:
+                return _Answer(content)
+            return _Answer(content, content_type=BINARY, headers=((BINARY_HEADER, str(length)),))
+
+        return await self._engine.answer(len(body), decode, encode_answer)
+
+    async def _predict(self, scope: Scope, body: bytes | bytearray) -> _Answer:
+        """TensorFlow Serving's REST interface."""
+        model = self._loaded_model()
+        form: tf_serving.Format = "row"
+
+        def decode() -> InferRequest:
+            nonlocal form
+            request, form = tf_serving.decode_request(body, model.signature)
+            return request
+
+        def encode_answer(request: InferRequest, outputs: Tensors) -> _Answer:
+            return _Answer(tf_serving.encode_response(form, request, outputs))
+
+        return await self._engine.answer(len(body), decode, encode_answer)
+
+    def _other(self, scope: Scope) -> _Answer:
+        """What needs no computing."""
         match scope.path.split("/")[1:]:
-            case ["v2", "models", name, *rest]:
-                return await self._model_route(scope, proto, name, rest)
             case ["v2", "health", "ready"]:
                 _allow(scope, "GET")
                 self._ready_model()
@@ -95,117 +182,121 @@ class App:
                 return _Answer(encode({"live": True}))
             case ["v2"]:
                 _allow(scope, "GET")
-                return _Answer(encode({"name": SERVER_NAME, "version": __version__, "extensions": []}))
+                extensions = protocol.EXTENSIONS
+                return _Answer(encode({"name": SERVER_NAME, "version": __version__, "extensions": extensions}))
+            case ["v2", "models", name, *rest]:
+                return self._v2_model(scope, name, rest)
+            case ["v1", "models", name, *rest]:
+                return self._v1_model(scope, name, rest)
             case ["metrics"]:
                 _allow(scope, "GET")
-                return _Answer(self._metrics.expose(), content_type=METRICS_CONTENT_TYPE)
-        raise RequestError(404, f"no such path: {scope.path}")
+                content, content_type = self._metrics.expose(scope.headers.get("accept", ""))
+                return _Answer(content, content_type=content_type)
+            case ["openapi.json"]:
+                _allow(scope, "GET")
+                self._loaded_model()
+                return _Answer(self._openapi)
+        raise _no_such_path(scope)
 
-    async def _model_route(self, scope: Scope, proto: HTTPProtocol, name: str, rest: list[str]) -> _Answer:
+    def _v2_model(self, scope: Scope, name: str, rest: list[str]) -> _Answer:
         match rest:
             case [] | ["versions", _]:
                 _allow(scope, "GET")
-                return _Answer(encode(self._metadata(self._find(name, rest))))
+                return _Answer(encode(_metadata(self._find(name, rest))))
             case ["ready"] | ["versions", _, "ready"]:
                 _allow(scope, "GET")
                 self._find(name, rest)
                 self._ready_model()
                 return _Answer(encode({"name": name, "ready": True}))
             case ["infer"] | ["versions", _, "infer"]:
-                _allow(scope, "POST")
-                return await self._counted_infer(scope, proto, name, rest)
-        raise RequestError(404, f"no such path: {scope.path}")
+                raise self._not_here(scope, "v2_rest", name, rest)
+        raise _no_such_path(scope)
+
+    def _v1_model(self, scope: Scope, name: str, rest: list[str]) -> _Answer:
+        *before, last = [name, *rest]
+        last, colon, verb = last.partition(":")
+        name, *rest = [*before, last]
+        match rest:
+            case [] | ["versions", _] if colon:
+                if verb != "predict":
+                    raise RequestError(404, f"{verb!r} is not supported; use :predict")
+                raise self._not_here(scope, "tf_serving", name, rest)
+            case [] | ["versions", _]:
+                _allow(scope, "GET")
+                model = self._find(name, rest)
+                self._ready_model()
+                return _Answer(encode(tf_serving.status(model.version)))
+            case ["metadata"] | ["versions", _, "metadata"] if not colon:
+                _allow(scope, "GET")
+                model = self._find(name, rest)
+                return _Answer(encode(tf_serving.metadata(model.name, model.version, model.signature)))
+        raise _no_such_path(scope)
+
+    def _not_here(self, scope: Scope, interface: str, name: str, rest: list[str]) -> RequestError:
+        """Why a request to infer has no route. Counted here, as it would be if it had."""
+        try:
+            _allow(scope, "POST")
+            self._find(name, rest)
+            error = _no_such_path(scope)
+        except RequestError as found:
+            error = found
+        self._metrics.refused(interface, error.status, known=name == self._settings.model_name)
+        return error
 
     def _find(self, name: str, rest: list[str]) -> Model:
         """The model of that name and, where the path has one, version. 404: there is none; 503: not loaded yet."""
         if name != self._settings.model_name:
             raise RequestError(404, f"model {name!r}: unknown; this server has {self._settings.model_name!r}")
-        if self.model is None:
-            raise RequestError(503, f"model {name!r}: still loading")
-        if rest and rest[0] == "versions" and rest[1] != self.model.version:
-            raise RequestError(404, f"model {name!r}: no version {rest[1]!r}; this server has {self.model.version!r}")
-        return self.model
+        model = self._loaded_model()
+        if rest and rest[0] == "versions" and rest[1] not in (model.version, tf_serving.version_number(model.version)):
+            raise RequestError(404, f"model {name!r}: no version {rest[1]!r}; this server has {model.version!r}")
+        return model
+
+    def _loaded_model(self) -> Model:
+        if self._engine.model is None:
+            raise RequestError(503, f"model {self._settings.model_name!r}: still loading", headers=_RETRY)
+        return self._engine.model
 
     def _ready_model(self) -> None:
-        if self.model is None:
-            raise RequestError(503, "not ready: the model is loading")
+        if self._engine.model is None:
+            raise RequestError(503, "not ready: the model is loading", headers=_RETRY)
         if self.draining:
-            raise RequestError(503, "not ready: shutting down")
+            raise RequestError(503, "not ready: shutting down", headers=_RETRY)
 
-    def _metadata(self, model: Model) -> dict[str, Any]:
-        return {
-            "name": model.name,
-            "versions": [model.version],
-            "platform": "onnxruntime_onnx",
-            "inputs": [_metadata(spec) for spec in model.signature.inputs],
-            "outputs": [_metadata(spec) for spec in model.signature.outputs],
-        }
 
-    async def _counted_infer(self, scope: Scope, proto: HTTPProtocol, name: str, rest: list[str]) -> _Answer:
-        label = name if name == self._settings.model_name else "unknown"
-        # What a client broke off, nginx logs as 499 too.
-        code = 499
-        started = time.perf_counter()
-        self.in_flight += 1
-        try:
-            answer = await self._infer(scope, proto, self._find(name, rest))
-            code = answer.status
-            return answer
-        except RequestError as error:
-            code = error.status
-            raise
-        except ProtocolClosed:
-            raise
-        except Exception:
-            code = 500
-            raise
-        finally:
-            self.in_flight -= 1
-            self._metrics.requests.labels(label, str(code)).inc()
-            self._request_seconds.observe(time.perf_counter() - started)
+_RETRY = (("retry-after", "1"),)
 
-    async def _infer(self, scope: Scope, proto: HTTPProtocol, model: Model) -> _Answer:
-        if scope.headers.get("content-encoding", "identity") != "identity":
-            raise RequestError(415, "content-encoding is not supported; send the body as it is")
-        if BINARY_HEADER in scope.headers:
-            raise RequestError(400, "binary tensors are not supported; send the tensors' data as JSON")
-        body = await self._read_body(scope, proto)
-        # In a thread, so that probes are answered while the model computes, which it does without Python's lock.
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, model, body)
 
-    def _compute(self, model: Model, body: bytes | bytearray) -> _Answer:
-        request = decode_request(body, model.signature)
-        started = time.perf_counter()
-        outputs = model.infer(request)
-        self._inference_seconds.observe(time.perf_counter() - started)
-        return _Answer(encode_response(model.name, model.version, request.id, outputs, model.signature))
+def _too_large(most: int) -> RequestError:
+    return RequestError(413, f"request body: larger than {most} bytes")
 
-    async def _read_body(self, scope: Scope, proto: HTTPProtocol) -> bytes | bytearray:
-        """The whole body. 413: above the limit; 408: slower than the limit."""
-        most = self._settings.max_body_bytes
-        too_large = RequestError(413, f"request body: larger than {most} bytes")
-        length = scope.headers.get("content-length")
-        if length is not None and int(length) > most:
-            raise too_large
-        try:
-            async with asyncio.timeout(self._settings.body_timeout_seconds):
-                if length is not None:
-                    return await proto()
-                body = bytearray()
-                async for chunk in proto:
-                    body += chunk
-                    if len(body) > most:
-                        raise too_large
-                return body
-        except TimeoutError:
-            seconds = self._settings.body_timeout_seconds
-            raise RequestError(408, f"request body: not complete after {seconds:g} s") from None
+
+def _no_such_path(scope: Scope) -> RequestError:
+    return RequestError(404, f"no such path: {scope.path}")
 
 
 def _allow(scope: Scope, method: str) -> None:
     if scope.method != method:
-        raise RequestError(405, f"{scope.method} is not allowed here; use {method}", allow=method)
+        raise RequestError(405, f"{scope.method} is not allowed here; use {method}", headers=(("allow", method),))
 
 
-def _metadata(spec: TensorSpec) -> dict[str, Any]:
+def _json_length(header: str | None) -> int | None:
+    if header is None:
+        return None
+    if not (header.isascii() and header.isdecimal() and len(header) <= 12):
+        raise RequestError(400, f"{BINARY_HEADER}: must be the number of bytes of the body's JSON")
+    return int(header)
+
+
+def _metadata(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "versions": [model.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": [_tensor_metadata(spec) for spec in model.signature.inputs],
+        "outputs": [_tensor_metadata(spec) for spec in model.signature.outputs],
+    }
+
+
+def _tensor_metadata(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}

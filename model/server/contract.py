@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import RefusalError, RequestError
-from .protocol import DATATYPES, InferRequest, Signature, Tensor, Tensors, TensorSpec, decode_request, decode_tensor
+from .protocol import Tensor, decode_request, decode_tensor
+from .tensors import DATATYPES, InferRequest, Signature, Tensors, TensorSpec
 
 CONTRACT_FILE = "contract.json"
 MODEL_FILE = "model.onnx"
@@ -106,24 +107,35 @@ def replay(contract: Contract, infer: Callable[[InferRequest], Tensors]) -> None
 
     Raises: RefusalError: an answer differs by more than its tolerance.
     """
-    outputs = {spec.name: spec for spec in contract.signature.outputs}
     for number, golden in enumerate(contract.golden, start=1):
         where = f"golden request {number}"
         try:
-            request = decode_request(golden.request, contract.signature)
-            answers = infer(request)
-            for tensor in golden.expected:
-                if tensor.name not in outputs:
-                    raise RefusalError(f"{where}: expects the output {tensor.name}, which the signature lacks")
-                expected = decode_tensor(tensor, outputs[tensor.name], f"output {tensor.name}")
-                _compare(expected, answers[tensor.name], golden.tolerance, f"{where}: output {tensor.name}")
-        except RequestError as error:
+            answers = infer(decode_request(golden.request, contract.signature))
+            expected = expected_answers(contract, golden)
+        except (RequestError, RefusalError) as error:
             raise RefusalError(f"{where}: {error}") from error
-        if {tensor.name for tensor in golden.expected} != set(outputs):
-            raise RefusalError(f"{where}: does not state an answer for each of {', '.join(outputs)}")
+        for name, values in expected.items():
+            compare(values, answers[name], golden.tolerance, f"{where}: output {name}")
 
 
-def _compare(expected: NDArray[Any], got: NDArray[Any], tolerance: float, where: str) -> None:
+def expected_answers(contract: Contract, golden: Golden) -> Tensors:
+    """What the source framework answered, by output name.
+
+    Raises: RefusalError, RequestError: it is not one answer for each of the signature's outputs.
+    """
+    outputs = {spec.name: spec for spec in contract.signature.outputs}
+    answers: Tensors = {}
+    for tensor in golden.expected:
+        if tensor.name not in outputs:
+            raise RefusalError(f"expects the output {tensor.name}, which the signature lacks")
+        answers[tensor.name] = decode_tensor(tensor, outputs[tensor.name], f"output {tensor.name}")
+    if answers.keys() != outputs.keys():
+        raise RefusalError(f"does not state an answer for each of {', '.join(outputs)}")
+    return answers
+
+
+def compare(expected: NDArray[Any], got: NDArray[Any], tolerance: float, where: str) -> None:
+    """Raises: RefusalError: an element differs by more than `tolerance`, or the shapes do."""
     if expected.shape != got.shape:
         raise RefusalError(f"{where} has shape {list(got.shape)}, contract says {list(expected.shape)}")
     if expected.dtype.kind == "O":

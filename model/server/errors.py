@@ -6,9 +6,14 @@ class RefusalError(Exception):
 
 
 class RequestError(Exception):
-    """The request cannot be answered, with the HTTP status and, for a wrong method, the one that is allowed."""
+    """The request cannot be answered, with the HTTP status, and further headers of the answer."""
 
-    def __init__(self, status: int, message: str, *, allow: str | None = None) -> None:
+    def __init__(self, status: int, message: str, *, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
         self.status = status
-        self.allow = allow
+        self.headers = headers
+
+
+def overloaded(message: str) -> RequestError:
+    """503 for what may well be answered if it is sent again, a little later or to another replica."""
+    return RequestError(503, message, headers=(("retry-after", "1"),))

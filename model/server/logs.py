@@ -2,6 +2,7 @@
 
 import logging
 import time
+import traceback
 from typing import Any
 
 import msgspec
@@ -44,3 +45,19 @@ def config(level: str) -> dict[str, Any]:
 def event(level: int, name: str, **fields: Any) -> None:
     """Logs an event with its fields."""
     logging.getLogger(LOGGER).log(level, name, extra={"fields": fields})
+
+
+def request(protocol: str, what: str, code: int, seconds: float, trace: dict[str, str] | None) -> None:
+    """Logs one request, at level debug."""
+    event(
+        logging.DEBUG, "request", protocol=protocol, request=what, code=code, seconds=round(seconds, 6), **trace or {}
+    )
+
+
+def failure(error: BaseException) -> None:
+    """Logs where an error that nobody expected was raised.
+
+    Not its message: a library may have put the request's values in it.
+    """
+    stack = traceback.format_list(traceback.extract_tb(error.__traceback__))
+    event(logging.ERROR, "request failed", error=type(error).__name__, stack=stack)

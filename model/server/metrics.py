@@ -11,58 +11,84 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Metrics:
     """The server's metrics. Labels hold only what the server itself was told, never what clients send."""
 
-    def __init__(self) -> None:
+    def __init__(self, model_name: str) -> None:
         # A second series for each counter that says when it was created; nothing here asks.
         disable_created_metrics()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.requests = Counter(
+        self._model_name = model_name
+        self._requests = Counter(
             "model_server_requests",
-            "Inference requests by HTTP status.",
-            ["model", "code"],
+            "Inference requests by protocol and HTTP status; of gRPC, the HTTP status of the same meaning.",
+            ["model", "protocol", "code"],
             registry=self.registry,
         )
-        self.request_seconds = Histogram(
+        self._request_seconds = self._histogram(
             "model_server_request_duration_seconds",
             "Time from the request's head to its answer, the body's arrival included.",
-            ["model"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            _SECONDS,
+            "protocol",
         )
-        self.inference_seconds = Histogram(
-            "model_server_inference_duration_seconds",
-            "Time in the model alone.",
-            ["model"],
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.queue_seconds = self._histogram(
+            "model_server_queue_duration_seconds", "Time from the whole request to the start of its work.", _SECONDS
+        ).labels(model_name)
+        self.inference_seconds = self._histogram(
+            "model_server_inference_duration_seconds", "Time of a batch in the model alone.", _SECONDS
+        ).labels(model_name)
+        self.batch_rows = self._histogram("model_server_batch_size", "Rows of a batch.", _ROWS).labels(model_name)
+        self.in_flight = self._gauge("model_server_requests_in_flight", "Inference requests being answered.")
+        self.queued = self._gauge("model_server_requests_queued", "Inference requests waiting or being computed.")
+        self.ready = self._gauge("model_server_ready", "1 while the server takes requests.")
+        self.load_seconds = self._gauge(
+            "model_server_load_duration_seconds", "Time to verify and load the model and to replay its contract."
         )
-        self.in_flight = Gauge(
-            "model_server_requests_in_flight", "Inference requests being answered.", ["model"], registry=self.registry
-        )
-        self.ready = Gauge(
-            "model_server_ready", "1 while the server takes requests.", ["model"], registry=self.registry
-        )
-        self.load_seconds = Gauge(
-            "model_server_load_duration_seconds",
-            "Time to verify and load the model and to replay its contract.",
-            ["model"],
-            registry=self.registry,
-        )
-        self.model_info = Gauge(
+        self._model_info = Gauge(
             "model_server_model_info",
             "Always 1; the labels say which model this is.",
             ["model", "version", "digest", "framework"],
             registry=self.registry,
         )
+        # Looked up once: with labels each look-up takes a lock.
+        self._counters: dict[tuple[str, int], Counter] = {}
+        self._durations: dict[str, Histogram] = {}
 
-    def expose(self) -> bytes:
-        """All metrics in the text format."""
-        return generate_latest(self.registry)
+    def loaded(self, version: str, digest: str, framework: str, seconds: float) -> None:
+        """The model is in use."""
+        self.load_seconds.set(seconds)
+        self._model_info.labels(self._model_name, version, digest, framework).set(1)
+        self.ready.set(1)
+
+    def answered(self, protocol: str, code: int, seconds: float, trace: dict[str, str] | None) -> None:
+        """Counts a request. The trace's ids become the exemplar of its bucket, which OpenMetrics shows."""
+        counter = self._counters.get((protocol, code))
+        if counter is None:
+            counter = self._counters[protocol, code] = self._requests.labels(self._model_name, protocol, str(code))
+            self._durations[protocol] = self._request_seconds.labels(self._model_name, protocol)
+        counter.inc()
+        self._durations[protocol].observe(seconds, trace)
+
+    def refused(self, protocol: str, code: int, *, known: bool) -> None:
+        """Counts a request for a model or version that is not here."""
+        self._requests.labels(self._model_name if known else "unknown", protocol, str(code)).inc()
+
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        """All metrics and their content type: OpenMetrics where the client accepts it, else Prometheus' text format."""
+        if "application/openmetrics-text" in accept:
+            # Imported when first asked for: most starts never are.
+            from prometheus_client.openmetrics import exposition
+
+            return exposition.generate_latest(self.registry), exposition.CONTENT_TYPE_LATEST
+        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, what, ["model", *labels], buckets=buckets, registry=self.registry)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(name, what, ["model"], registry=self.registry).labels(self._model_name)

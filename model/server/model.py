@@ -4,21 +4,26 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import batching
 from . import contract as contracts
 from .contract import Contract
-from .protocol import InferRequest, Signature, Tensors
 from .session import Session
+from .tensors import InferRequest, Signature, Tensors
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """`digest` is the SHA-256 of the contract, and so of everything in the model's folder; `version` its start."""
+    """`digest` is the SHA-256 of the contract, and so of everything in the model's folder; `version` its start.
+
+    `answer_seconds` is the time that the quickest golden request took in the model.
+    """
 
     name: str
     contract: Contract
     digest: str
     session: Session
     load_seconds: float
+    answer_seconds: float
 
     @property
     def version(self) -> str:
@@ -30,13 +35,9 @@ class Model:
         """What the model takes and gives."""
         return self.contract.signature
 
-    def infer(self, request: InferRequest) -> Tensors:
-        """Answers by output name. Blocks; safe to call from several threads."""
-        return self.session.run(request.inputs, request.outputs)
 
-
-def load(name: str, folder: Path, threads: int) -> Model:
-    """Verifies the files, loads the model, replays its golden requests.
+def load(name: str, folder: Path, threads: int, *, batched: bool = False) -> Model:
+    """Verifies the files, loads the model, replays its golden requests; in a batch, too, if it is to be `batched`.
 
     Raises: RefusalError: any of them is not as the contract says.
     """
@@ -45,11 +46,24 @@ def load(name: str, folder: Path, threads: int) -> Model:
     contracts.verify_files(contract, folder)
     session = Session(folder / contracts.MODEL_FILE, threads)
     contracts.verify_signature(contract, session.signature)
-    contracts.replay(contract, lambda request: session.run(request.inputs, request.outputs))
+    if batched:
+        batching.check_possible(session.signature)
+    seconds: list[float] = []
+
+    def infer(request: InferRequest) -> Tensors:
+        began = time.perf_counter()
+        answers = session.run(request.inputs, request.outputs)
+        seconds.append(time.perf_counter() - began)
+        return answers
+
+    contracts.replay(contract, infer)
+    if batched:
+        batching.prove(contract, session.run)
     return Model(
         name=name,
         contract=contract,
         digest=digest,
         session=session,
         load_seconds=time.perf_counter() - started,
+        answer_seconds=min(seconds),
     )

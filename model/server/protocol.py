@@ -1,12 +1,11 @@
-"""The Open Inference Protocol v2 as JSON: bytes to tensors and back. No HTTP, no model.
+"""The Open Inference Protocol v2 over REST: bytes to tensors and back. No HTTP, no model.
 
-https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md, and its extension
+for binary tensors: a body whose first bytes are the JSON, and whose others are tensors, one after the other.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,49 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import RequestError
+from .tensors import (
+    DATATYPES,
+    InferRequest,
+    Signature,
+    Tensors,
+    TensorSpec,
+    check_complete,
+    check_datatype,
+    check_shape,
+    from_binary,
+    input_spec,
+    not_finite,
+    to_binary,
+    wanted_outputs,
+)
 
-Tensors = dict[str, NDArray[Any]]
+EXTENSIONS = ("binary_tensor_data",)
+"""The protocol's extensions that the server speaks."""
 
-DATATYPES: Mapping[str, tuple[type, type[np.generic]]] = {
-    "BOOL": (bool, np.bool_),
-    "UINT8": (int, np.uint8),
-    "UINT16": (int, np.uint16),
-    "UINT32": (int, np.uint32),
-    "UINT64": (int, np.uint64),
-    "INT8": (int, np.int8),
-    "INT16": (int, np.int16),
-    "INT32": (int, np.int32),
-    "INT64": (int, np.int64),
-    "FP16": (float, np.float16),
-    "FP32": (float, np.float32),
-    "FP64": (float, np.float64),
-    "BYTES": (str, np.object_),
-}
-"""Protocol datatype -> what its JSON elements must be, and the array's element type."""
-
-
-class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tensor of the model's signature; -1 in the shape is a dimension that the client chooses."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-
-
-class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model takes and gives."""
-
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+_NOT_SUPPORTED = frozenset({"classification", "shared_memory_region"})
 
 
 class Tensor(msgspec.Struct):
-    """A tensor with data on the wire. The data stays raw until its datatype is known to be right."""
+    """A tensor on the wire. Its data stays raw until its datatype is known to be right; empty where it is binary."""
 
     name: str
     shape: list[int]
     datatype: str
-    data: msgspec.Raw
+    data: msgspec.Raw = msgspec.Raw()
     parameters: dict[str, Any] | None = None
 
 
@@ -73,15 +58,6 @@ class _InferBody(msgspec.Struct):
     outputs: list[_RequestedOutput] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InferRequest:
-    """A request that fits the signature."""
-
-    id: str | None
-    inputs: Tensors
-    outputs: Sequence[str]
-
-
 _NESTED = re.compile(rb"\s*\[\s*\[")
 _decoder = msgspec.json.Decoder(_InferBody)
 _encoder = msgspec.json.Encoder()
@@ -92,115 +68,192 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-def decode_request(body: bytes | bytearray | msgspec.Raw, signature: Signature) -> InferRequest:
+def decode_request(
+    body: bytes | bytearray | msgspec.Raw,
+    signature: Signature,
+    json_length: int | None = None,
+    *,
+    finite: bool = True,
+) -> InferRequest:
     """Decodes and checks an inference request.
+
+    `json_length` is the number of bytes of JSON before the binary tensors; None: it is JSON to the end. With `finite`,
+    NaN and infinity are refused in binary tensors too; JSON cannot carry them anyway.
 
     Raises: RequestError: 400: not JSON, not of the protocol's form, or not what the signature asks for.
     """
+    data = memoryview(body)
+    if json_length is not None and json_length > data.nbytes:
+        raise RequestError(400, f"request body: {data.nbytes} bytes, but {json_length} bytes of JSON are announced")
+    rest = data[data.nbytes if json_length is None else json_length :]
     try:
-        request = _decoder.decode(body)
+        request = _decoder.decode(body if json_length is None else data[:json_length])
     except (ValueError, RecursionError) as error:
         raise RequestError(400, f"request body: {error}") from None
 
-    specs = {spec.name: spec for spec in signature.inputs}
     inputs: Tensors = {}
     for tensor in request.inputs:
-        spec = specs.get(tensor.name)
-        if spec is None:
-            raise RequestError(
-                400, f"input {tensor.name!r}: unknown; the model's inputs are {_names(signature.inputs)}"
-            )
-        if tensor.name in inputs:
-            raise RequestError(400, f"input {tensor.name!r}: given twice")
-        inputs[tensor.name] = decode_tensor(tensor, spec, f"input {tensor.name!r}")
-    missing = [name for name in specs if name not in inputs]
-    if missing:
-        raise RequestError(400, f"input {missing[0]!r}: missing; the model's inputs are {_names(signature.inputs)}")
+        spec = input_spec(tensor.name, signature, inputs)
+        where = f"input {tensor.name!r}"
+        size = _binary_size(tensor, tensor.parameters, where) if tensor.parameters else None
+        if size is None:
+            inputs[tensor.name] = decode_tensor(tensor, spec, where)
+        else:
+            inputs[tensor.name] = _decode_binary(tensor, spec, rest[:size], size, where, finite=finite)
+            rest = rest[size:]
+    check_complete(inputs, signature)
+    if rest.nbytes:
+        raise RequestError(400, f"request body: {rest.nbytes} bytes after the last binary tensor")
 
-    return InferRequest(id=request.id, inputs=inputs, outputs=_outputs(request, signature))
+    default = _flag(request.parameters, "binary_data_output", "request", default=False)
+    if not request.outputs:
+        outputs = wanted_outputs((), signature)
+        return InferRequest(
+            id=request.id, inputs=inputs, outputs=outputs, binary_outputs=frozenset(outputs if default else ())
+        )
+    return InferRequest(
+        id=request.id,
+        inputs=inputs,
+        outputs=wanted_outputs((output.name for output in request.outputs), signature),
+        binary_outputs=frozenset(
+            output.name
+            for output in request.outputs
+            if _flag(output.parameters, "binary_data", f"output {output.name!r}", default=default)
+        ),
+    )
 
 
 def decode_tensor(tensor: Tensor, spec: TensorSpec, where: str) -> NDArray[Any]:
-    """The tensor's data as an array of the spec's datatype, in the tensor's own shape.
+    """The tensor's JSON data as an array of the spec's datatype, in the tensor's own shape.
 
     Data may be flat in row-major order or nested as the shape says. `where` starts the error messages.
 
     Raises: RequestError: 400: other datatype or shape than the spec's, wrong elements or number of them.
     """
-    if tensor.datatype != spec.datatype:
-        raise RequestError(400, f"{where}: datatype is {tensor.datatype!r}, the model takes {spec.datatype}")
-    fits = len(tensor.shape) == len(spec.shape) and all(
-        size >= 1 and wanted in (-1, size) for size, wanted in zip(tensor.shape, spec.shape, strict=True)
-    )
-    if not fits:
-        raise RequestError(
-            400, f"{where}: shape is {tensor.shape}, the model takes {list(spec.shape)} (-1: any size from 1)"
-        )
-
+    check_datatype(tensor.datatype, spec, where)
+    check_shape(tensor.shape, spec, where)
     element, array_type = DATATYPES[spec.datatype]
     raw = bytes(tensor.data)
+    if not raw:
+        raise RequestError(400, f"{where}: has neither data nor, as a binary tensor, binary_data_size")
     nested = len(tensor.shape) > 1 and _NESTED.match(raw) is not None
     try:
-        values = _data_decoder(element, len(tensor.shape) if nested else 1).decode(raw)
+        values = data_decoder(element, len(tensor.shape) if nested else 1).decode(raw)
         count = math.prod(tensor.shape)
         if not nested and len(values) != count:
             raise RequestError(400, f"{where}: {len(values)} values, shape {tensor.shape} needs {count}")
-        with np.errstate(over="ignore"):
-            array = np.array(values, dtype=array_type)
+        array = to_array(values, array_type)
     except (ValueError, OverflowError, RecursionError) as error:
         raise RequestError(400, f"{where}: data does not fit {spec.datatype} {tensor.shape}: {error}") from None
     if nested and list(array.shape) != tensor.shape:
         raise RequestError(400, f"{where}: data is nested as {list(array.shape)}, shape is {tensor.shape}")
-    # JSON has no infinity: one can only come from a number too large for the type.
-    if element is float and not np.isfinite(array).all():
-        raise RequestError(400, f"{where}: data has a number too large for {spec.datatype}")
+    check_magnitude(array, spec, where)
     return array.reshape(tensor.shape)
 
 
-def encode_response(
-    model_name: str, model_version: str, request_id: str | None, outputs: Tensors, signature: Signature
-) -> bytes:
-    """The answer's JSON, outputs in the order of `outputs`, data flat.
+def to_array(values: Any, array_type: type[np.generic]) -> NDArray[Any]:
+    """Decoded JSON as an array. Raises: ValueError, OverflowError: it is ragged, or a number is beyond the type."""
+    with np.errstate(over="ignore"):
+        return np.array(values, dtype=array_type)
 
-    Raises: RequestError: 422: an answer is not finite, which JSON cannot carry; the inputs are beyond the model.
+
+def check_magnitude(array: NDArray[Any], spec: TensorSpec, where: str) -> None:
+    """Raises: RequestError: 400: a number is infinite. JSON has no infinity: it was too large for the type."""
+    if not_finite(array):
+        raise RequestError(400, f"{where}: data has a number too large for {spec.datatype}")
+
+
+def encode_response(
+    model_name: str,
+    model_version: str,
+    request: InferRequest,
+    outputs: Tensors,
+    signature: Signature,
+    *,
+    finite: bool = True,
+) -> tuple[bytes, int | None]:
+    """The answer's body, outputs in the order of `outputs`, and how much of it is JSON: None: all of it.
+
+    Raises: RequestError: 422: an answer is not finite, and is to be `finite` or JSON, which cannot carry it.
     """
     datatypes = {spec.name: spec.datatype for spec in signature.outputs}
-    tensors = []
+    tensors: list[dict[str, Any]] = []
+    binary: list[bytes] = []
     for name, values in outputs.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise RequestError(422, f"output {name!r}: the model's answer to these inputs is NaN or infinite")
-        tensors.append(
-            {"name": name, "datatype": datatypes[name], "shape": values.shape, "data": values.ravel().tolist()}
-        )
+        tensor: dict[str, Any] = {"name": name, "datatype": datatypes[name], "shape": values.shape}
+        if finite or name not in request.binary_outputs:
+            check_answer(name, values)
+        if name in request.binary_outputs:
+            binary.append(to_binary(values))
+            tensor["parameters"] = {"binary_data_size": len(binary[-1])}
+        else:
+            tensor["data"] = values.ravel().tolist()
+        tensors.append(tensor)
     answer: dict[str, Any] = {"model_name": model_name, "model_version": model_version, "outputs": tensors}
-    if request_id is not None:
-        answer["id"] = request_id
-    return encode(answer)
+    if request.id is not None:
+        answer["id"] = request.id
+    body = encode(answer)
+    return (b"".join((body, *binary)), len(body)) if binary else (body, None)
 
 
-def _outputs(request: _InferBody, signature: Signature) -> list[str]:
-    known = [spec.name for spec in signature.outputs]
-    if not request.outputs:
-        return known
-    wanted = [output.name for output in request.outputs]
-    for output in request.outputs:
-        if output.name not in known:
-            raise RequestError(
-                400, f"output {output.name!r}: unknown; the model's outputs are {_names(signature.outputs)}"
-            )
-        if output.parameters and output.parameters.get("binary_data"):
-            raise RequestError(400, f"output {output.name!r}: binary_data is not supported; ask for JSON")
-    return list(dict.fromkeys(wanted))
+def check_answer(name: str, values: NDArray[Any]) -> None:
+    """Raises: RequestError: 422: the model's answer is not finite."""
+    if not_finite(values):
+        raise RequestError(422, f"output {name!r}: the model's answer to these inputs is NaN or infinite")
 
 
-def _names(specs: Sequence[TensorSpec]) -> str:
-    return ", ".join(spec.name for spec in specs)
+def _binary_size(tensor: Tensor, parameters: dict[str, Any], where: str) -> int | None:
+    """How many bytes of binary data the tensor has; None: its data is JSON."""
+    _refuse_unsupported(parameters, where)
+    size = parameters.get("binary_data_size")
+    if size is None:
+        return None
+    if type(size) is not int or size < 0:
+        raise RequestError(400, f"{where}: binary_data_size must be a whole number of bytes")
+    if bytes(tensor.data):
+        raise RequestError(400, f"{where}: has both data and binary_data_size")
+    return size
+
+
+def _decode_binary(
+    tensor: Tensor, spec: TensorSpec, data: memoryview, size: int, where: str, *, finite: bool
+) -> NDArray[Any]:
+    check_datatype(tensor.datatype, spec, where)
+    check_shape(tensor.shape, spec, where)
+    if data.nbytes < size:
+        raise RequestError(400, f"{where}: binary_data_size is {size}, but only {data.nbytes} bytes are left")
+    values = from_binary(data, spec, tensor.shape, where)
+    if finite:
+        check_finite(values, where)
+    return values
+
+
+def check_finite(values: NDArray[Any], where: str) -> None:
+    """Raises: RequestError: 400: it has NaN or infinity."""
+    if not_finite(values):
+        raise RequestError(400, f"{where}: has NaN or infinity, which this server refuses (NON_FINITE=refuse)")
+
+
+def _flag(parameters: dict[str, Any] | None, name: str, where: str, *, default: bool) -> bool:
+    if not parameters:
+        return default
+    _refuse_unsupported(parameters, where)
+    value = parameters.get(name, default)
+    if type(value) is not bool:
+        raise RequestError(400, f"{where}: {name} must be true or false")
+    return value
+
+
+def _refuse_unsupported(parameters: dict[str, Any], where: str) -> None:
+    """Raises: RequestError: 400: for what would change the answer, and is not done here."""
+    if asked := _NOT_SUPPORTED & parameters.keys():
+        raise RequestError(400, f"{where}: parameter {min(asked)!r} is not supported")
 
 
 @cache
-def _data_decoder(element: type, depth: int) -> msgspec.json.Decoder[Any]:
+def data_decoder(element: Any, depth: int) -> msgspec.json.Decoder[Any]:
     """A decoder of lists of `element` nested `depth` times. Bounded: the depths are those of the signature's shapes."""
-    kind: Any = element
+    kind = element
     for _ in range(depth):
         kind = list[kind]
     return msgspec.json.Decoder(kind)

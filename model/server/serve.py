@@ -16,6 +16,7 @@ from granian.server.embed import Server
 
 from . import logs
 from .app import App
+from .engine import Engine
 from .errors import RefusalError
 from .metrics import Metrics
 from .model import Model, load
@@ -61,9 +62,10 @@ async def _serve(settings: Settings, started: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
-    metrics = Metrics()
+    metrics = Metrics(settings.model_name)
     executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="infer")
-    app = App(settings, metrics, executor)
+    engine = Engine(settings, metrics, executor)
+    app = App(settings, metrics, engine)
     server = _server(app, settings)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
@@ -71,15 +73,15 @@ async def _serve(settings: Settings, started: float) -> None:
     try:
         await asyncio.wait((loading, stopping, serving), return_when=asyncio.FIRST_COMPLETED)
         if loading.done() and not serving.done():
-            app.model = loading.result()
-            _announce(app.model, settings, metrics, started)
+            app.serve(model := loading.result())
+            _announce(model, settings, metrics, started)
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             _explain_end(serving, settings)
-        await _drain(app, settings, metrics)
+        await _drain(app, engine, settings, metrics)
     finally:
         server.stop()
-        if not app.in_flight:
+        if not engine.in_flight:
             await asyncio.wait((serving,), timeout=CLOSE_SECONDS)
 
 
@@ -100,7 +102,7 @@ def _server(app: App, settings: Settings) -> Server:
 
 def _load(settings: Settings) -> Model:
     try:
-        return load(settings.model_name, settings.model_dir, settings.threads)
+        return load(settings.model_name, settings.model_dir, settings.threads, batched=settings.max_batch_size > 1)
     except RefusalError:
         raise
     except Exception as error:
@@ -109,9 +111,7 @@ def _load(settings: Settings) -> Model:
 
 def _announce(model: Model, settings: Settings, metrics: Metrics, started: float) -> None:
     framework = model.contract.framework.name
-    metrics.load_seconds.labels(model.name).set(model.load_seconds)
-    metrics.model_info.labels(model.name, model.version, model.digest, framework).set(1)
-    metrics.ready.labels(model.name).set(1)
+    metrics.loaded(model.version, model.digest, framework, model.load_seconds)
     logs.event(
         logging.INFO,
         "ready",
@@ -132,13 +132,13 @@ def _explain_end(serving: "asyncio.Task[None]", settings: Settings) -> None:
     raise RefusalError(f"cannot serve on {settings.host}:{settings.port}: {error or 'the HTTP server ended'}")
 
 
-async def _drain(app: App, settings: Settings, metrics: Metrics) -> None:
+async def _drain(app: App, engine: Engine, settings: Settings, metrics: Metrics) -> None:
     """Stops being ready, and answers what has arrived, for as long as the settings allow."""
     app.draining = True
-    metrics.ready.labels(settings.model_name).set(0)
-    logs.event(logging.INFO, "draining", in_flight=app.in_flight)
+    metrics.ready.set(0)
+    logs.event(logging.INFO, "draining", in_flight=engine.in_flight)
     deadline = time.monotonic() + settings.drain_seconds
-    while app.in_flight and time.monotonic() < deadline:
+    while engine.in_flight and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
-    level = logging.WARNING if app.in_flight else logging.INFO
-    logs.event(level, "stopped", abandoned=app.in_flight)
+    level = logging.WARNING if engine.in_flight else logging.INFO
+    logs.event(level, "stopped", abandoned=engine.in_flight)

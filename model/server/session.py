@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import cast
 
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
-from .errors import RefusalError, RequestError
-from .protocol import Signature, Tensors, TensorSpec
+from .errors import RefusalError, RequestError, overloaded
+from .tensors import Signature, Tensors, TensorSpec
 
 _DATATYPES = {
     "tensor(bool)": "BOOL",
@@ -42,6 +43,8 @@ class Session:
         except Exception as error:  # its exceptions share no base of their own
             raise RefusalError(f"{path.name}: ONNX Runtime cannot load it: {error}") from error
         self._symbols = {value.name: value.shape for value in self._session.get_inputs()}
+        symbols = [size for shape in self._symbols.values() for size in shape if isinstance(size, str)]
+        self._shares_symbols = len(symbols) > len(set(symbols))
         self.signature = Signature(
             inputs=_specs(self._session.get_inputs()), outputs=_specs(self._session.get_outputs())
         )
@@ -49,11 +52,20 @@ class Session:
     def run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
         """The model's answers by output name. Inputs must fit the signature.
 
-        Raises: RequestError: 400: dimensions that the model holds equal differ between the inputs.
+        Raises: RequestError: 400: dimensions that the model holds equal differ between the inputs; 422: the model
+        cannot compute with these inputs; 503: there is not enough memory for them.
         """
-        self._check_symbols(inputs)
+        if self._shares_symbols:
+            self._check_symbols(inputs)
+        try:
+            answers = self._session.run(outputs, inputs)
+        except (InvalidArgument, RuntimeException, Fail) as error:
+            # Its message may quote the inputs, and so goes nowhere.
+            if "alloc" in str(error).lower():
+                raise overloaded("not enough memory for these inputs") from None
+            raise RequestError(422, "the model cannot compute with these inputs: a size or value is wrong") from None
         # onnxruntime's types allow for sparse tensors, sequences and maps, which the signature has ruled out.
-        return cast(Tensors, dict(zip(outputs, self._session.run(outputs, inputs), strict=True)))
+        return cast(Tensors, dict(zip(outputs, answers, strict=True)))
 
     def _check_symbols(self, inputs: Tensors) -> None:
         """Dimensions of the same name, such as the batch of two inputs, must have the same size."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -46,7 +47,8 @@ def version(client: httpx.Client) -> str:
 def test_health_and_server_metadata(client: httpx.Client) -> None:
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
-    assert client.get("/v2").json() == {"name": "model-serving", "version": __version__, "extensions": []}
+    server = {"name": "model-serving", "version": __version__, "extensions": ["binary_tensor_data"]}
+    assert client.get("/v2").json() == server
 
 
 def test_model_metadata_and_readiness_with_and_without_version(client: httpx.Client) -> None:
@@ -83,7 +85,16 @@ def test_a_prediction_is_right(client: httpx.Client) -> None:
     [
         ("GET", "/", 404, "no such path: /"),
         ("GET", "/v2/", 404, "no such path"),
-        ("GET", "/v1/models/linear", 404, "no such path"),
+        ("GET", "/v1/models", 404, "no such path"),
+        ("GET", "/v1/models/linear/labels/stable", 404, "no such path"),
+        ("GET", "/v1/models/linear/metadata:predict", 404, "no such path"),
+        ("GET", "/v1/models/other", 404, "model 'other': unknown"),
+        ("GET", "/v1/models/linear/versions/1", 404, "no version '1'"),
+        ("POST", "/v1/models/other:predict", 404, "model 'other': unknown"),
+        ("POST", "/v1/models/linear/versions/1:predict", 404, "no version '1'"),
+        ("POST", "/v1/models/linear:classify", 404, "'classify' is not supported; use :predict"),
+        ("GET", "/v1/models/linear:predict", 405, "use POST"),
+        ("POST", "/v1/models/linear", 405, "use GET"),
         ("GET", "/v2/models", 404, "no such path"),
         ("GET", "/v2/models/linear/metrics", 404, "no such path"),
         ("GET", "/v2/models/other", 404, "model 'other': unknown; this server has 'linear'"),
@@ -110,15 +121,46 @@ def test_wrong_paths_and_methods(client: httpx.Client, method: str, path: str, s
     ("headers", "status", "message"),
     [
         ({"content-encoding": "gzip"}, 415, "content-encoding"),
-        ({"inference-header-content-length": "10"}, 400, "binary tensors are not supported"),
+        ({"inference-header-content-length": "ten"}, 400, "must be the number of bytes of the body's JSON"),
     ],
 )
-def test_what_the_server_lacks_it_says(
+def test_headers_that_cannot_be_obeyed_are_refused(
     client: httpx.Client, headers: dict[str, str], status: int, message: str
 ) -> None:
     response = client.post(INFER, json=request([[1, 2, 3]]), headers=headers)
     assert response.status_code == status
     assert message in response.json()["error"]
+
+
+def test_binary_tensors_both_ways(client: httpx.Client) -> None:
+    rows = np.array([[1, 2, 3], [-4.5, 0.25, 100]], dtype=np.float32)
+    head = json.dumps(
+        {
+            "inputs": [{"name": "x", "datatype": "FP32", "shape": [2, 3], "parameters": {"binary_data_size": 24}}],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    headers = {"inference-header-content-length": str(len(head))}
+    response = client.post(INFER, content=head + rows.tobytes(), headers=headers)
+    assert response.headers["content-type"] == "application/octet-stream"
+    length = int(response.headers["inference-header-content-length"])
+    (output,) = json.loads(response.content[:length])["outputs"]
+    assert output == {"name": "y", "datatype": "FP32", "shape": [2, 2], "parameters": {"binary_data_size": 16}}
+    np.testing.assert_allclose(np.frombuffer(response.content[length:], "<f4").reshape(2, 2), linear(rows), atol=1e-4)
+
+
+def test_tensorflow_serving_clients_are_answered(client: httpx.Client) -> None:
+    rows = [[1.0, 2.0, 3.0], [-4.5, 0.25, 100.0]]
+    number = str(int(version(client), 16))
+    for model in ("linear", f"linear/versions/{number}"):
+        status = client.get(f"/v1/models/{model}").json()["model_version_status"]
+        ok = {"error_code": "OK", "error_message": ""}
+        assert status == [{"version": number, "state": "AVAILABLE", "status": ok}]
+        assert client.get(f"/v1/models/{model}/metadata").json()["model_spec"]["version"] == number
+        by_row = client.post(f"/v1/models/{model}:predict", json={"instances": rows}).json()
+        np.testing.assert_allclose(by_row["predictions"], linear(rows), atol=1e-4)
+        by_column = client.post(f"/v1/models/{model}:predict", json={"inputs": {"x": rows}}).json()
+        np.testing.assert_allclose(by_column["outputs"], linear(rows), atol=1e-4)
 
 
 def test_a_declared_length_above_the_limit_is_refused(client: httpx.Client) -> None:
@@ -188,22 +230,43 @@ def samples(client: httpx.Client) -> dict[str, float]:
 def test_metrics_count_requests_and_name_the_model(client: httpx.Client) -> None:
     def counts() -> list[float]:
         after = samples(client)
-        names = ('code="200",model="linear"', 'code="400",model="linear"', 'code="404",model="unknown"')
+        names = (
+            'code="200",model="linear",protocol="v2_rest"',
+            'code="400",model="linear",protocol="v2_rest"',
+            'code="404",model="unknown",protocol="v2_rest"',
+            'code="200",model="linear",protocol="tf_serving"',
+            'code="404",model="linear",protocol="tf_serving"',
+        )
         return [after.get(f"model_server_requests_total{{{name}}}", 0) for name in names]
 
     before = counts()
     client.post(INFER, json=request([[1, 2, 3]]))
     client.post(INFER, json={})
     client.post("/v2/models/canary-name/infer", json={})
-    assert [new - old for new, old in zip(counts(), before, strict=True)] == [1, 1, 1]
+    client.post("/v1/models/linear:predict", json={"instances": [[1, 2, 3]]})
+    client.post("/v1/models/linear/versions/1:predict", json={"instances": [[1, 2, 3]]})
+    assert [new - old for new, old in zip(counts(), before, strict=True)] == [1, 1, 1, 1, 1]
 
     after = samples(client)
     assert after['model_server_ready{model="linear"}'] == 1
     assert after['model_server_requests_in_flight{model="linear"}'] == 0
     assert 0 < after['model_server_load_duration_seconds{model="linear"}'] < 60
-    assert after['model_server_request_duration_seconds_count{model="linear"}'] > 0
+    for name in ("queue_duration_seconds", "inference_duration_seconds", "batch_size"):
+        assert after[f'model_server_{name}_count{{model="linear"}}'] > 0
+    assert after['model_server_request_duration_seconds_count{model="linear",protocol="v2_rest"}'] > 0
     assert after["process_resident_memory_bytes"] > 0
     (info,) = [name for name in after if name.startswith("model_server_model_info{")]
     assert f'version="{version(client)}"' in info
     assert 'framework="numpy"' in info
     assert not [name for name in after if "canary" in name]
+
+
+def test_the_callers_trace_is_an_exemplar(client: httpx.Client) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    client.post(INFER, json=request([[1, 2, 3]]), headers=headers)
+    accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+    response = client.get("/metrics", headers=accept)
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    assert f'# {{span_id="00f067aa0ba902b7",trace_id="{trace}"}}' in response.text
+    assert trace not in client.get("/metrics").text

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.server.errors import RequestError
-from model.server.protocol import DATATYPES, InferRequest, Signature, TensorSpec, decode_request, encode_response
+from model.server.protocol import decode_request, encode_response
+from model.server.tensors import DATATYPES, InferRequest, Signature, Tensors, TensorSpec, from_binary, to_binary
 
 SIGNATURE = Signature(
     inputs=(TensorSpec(name="x", datatype="FP32", shape=(-1, 3)),),
@@ -25,6 +26,12 @@ def tensor(**changes: Any) -> dict[str, Any]:
 
 def decode(body: object, signature: Signature = SIGNATURE) -> InferRequest:
     return decode_request(msgspec.json.encode(body), signature)
+
+
+def answer(request_id: str | None, outputs: Tensors, *binary: str, finite: bool = True) -> tuple[bytes, int | None]:
+    """The answer of model m to a request for `outputs`, those of `binary` in binary."""
+    request = InferRequest(id=request_id, inputs={}, outputs=list(outputs), binary_outputs=frozenset(binary))
+    return encode_response("m", "1", request, outputs, SIGNATURE, finite=finite)
 
 
 @pytest.mark.parametrize("data", [[1, 2, 3, 4, 5, 6.5], [[1, 2, 3], [4, 5, 6.5]]], ids=["flat", "nested"])
@@ -63,9 +70,133 @@ def test_each_datatype_survives_a_round_trip(datatype: str) -> None:
     wire = {"name": "v", "datatype": datatype, "shape": [2], "data": EXAMPLES[datatype]}
     array = decode({"inputs": [wire]}, signature).inputs["v"]
     assert array.tolist() == pytest.approx(EXAMPLES[datatype]) if datatype == "FP32" else EXAMPLES[datatype]
-    answer = json.loads(encode_response("m", "1", None, {"v": array}, signature))
-    assert answer["outputs"] == [{**wire, "data": array.tolist()}]
-    assert decode({"inputs": answer["outputs"]}, signature).inputs["v"].tolist() == array.tolist()
+    request = InferRequest(id=None, inputs={}, outputs=["v"])
+    sent = json.loads(encode_response("m", "1", request, {"v": array}, signature)[0])
+    assert sent["outputs"] == [{**wire, "data": array.tolist()}]
+    assert decode({"inputs": sent["outputs"]}, signature).inputs["v"].tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("datatype", DATATYPES)
+def test_each_datatype_survives_a_round_trip_in_binary(datatype: str) -> None:
+    spec = (TensorSpec(name="v", datatype=datatype, shape=(2,)),)
+    signature = Signature(inputs=spec, outputs=spec)
+    values = np.array(EXAMPLES[datatype], dtype=DATATYPES[datatype][1])
+    request = InferRequest(id="7", inputs={}, outputs=["v"], binary_outputs=frozenset({"v"}))
+    body, length = encode_response("m", "1", request, {"v": values}, signature)
+    assert length is not None
+    assert body[length:] == to_binary(values)
+    sent = json.loads(body[:length])
+    assert sent["outputs"][0]["parameters"] == {"binary_data_size": len(body) - length}
+    head = msgspec.json.encode({"inputs": sent["outputs"]})
+    again = decode_request(head + body[length:], signature, len(head)).inputs["v"]
+    assert again.tolist() == values.tolist()
+    assert again.dtype == values.dtype
+    assert again.flags.aligned
+
+
+def binary(*tensors: tuple[dict[str, Any], bytes], **more: Any) -> tuple[bytes, int]:
+    """A body with binary tensors, and the length of its JSON."""
+    head = msgspec.json.encode({"inputs": [wire for wire, _ in tensors], **more})
+    return head + b"".join(data for _, data in tensors), len(head)
+
+
+ROW = np.array([[1, 2, 3]], dtype=np.float32)
+
+
+def wire(size: object = 12, **changes: Any) -> dict[str, Any]:
+    return {"name": "x", "datatype": "FP32", "shape": [1, 3], "parameters": {"binary_data_size": size}, **changes}
+
+
+def test_binary_tensors_follow_the_json_in_order() -> None:
+    signature = Signature(inputs=(*SIGNATURE.inputs, TensorSpec(name="s", datatype="BYTES", shape=(-1,))), outputs=())
+    strings = {"name": "s", "datatype": "BYTES", "shape": [2], "parameters": {"binary_data_size": 13}}
+    texts = b"\x03\0\0\0s\xc3\xbc\x02\0\0\0ab"
+    body, length = binary((strings, texts), (wire(), ROW.tobytes()))
+    inputs = decode_request(body, signature, length).inputs
+    assert inputs["s"].tolist() == ["s\u00fc", "ab"]
+    np.testing.assert_array_equal(inputs["x"], ROW)
+
+
+@pytest.mark.parametrize(
+    ("sent", "data", "message"),
+    [
+        (wire(), b"\0" * 11, "binary_data_size is 12, but only 11 bytes are left"),
+        (wire(), b"\0" * 13, "1 bytes after the last binary tensor"),
+        (wire(11), b"\0" * 11, r"11 bytes of binary data, shape \[1, 3\] of FP32 needs 12"),
+        (wire(12, shape=[10**30, 3]), b"\0" * 12, "12 bytes of binary data, shape"),
+        (wire(-1), b"", "binary_data_size must be a whole number"),
+        (wire(True), b"", "binary_data_size must be a whole number"),
+        (wire(10**30), b"", "binary_data_size is 10{30}, but only 0"),
+        (wire(data=[1, 2, 3]), b"\0" * 12, "has both data and binary_data_size"),
+        (wire(shape=[1, 4]), b"\0" * 12, "the model takes"),
+        (wire(datatype="INT32"), b"\0" * 12, "the model takes FP32"),
+        (wire(parameters={}), b"", "has neither data nor"),
+        (wire(parameters={"shared_memory_region": "a"}), b"", "'shared_memory_region' is not supported"),
+        (wire(), np.array([1, np.nan, 2], dtype=np.float32).tobytes(), "has NaN or infinity"),
+    ],
+)
+def test_a_binary_tensor_that_does_not_fit_is_told_why(sent: dict[str, Any], data: bytes, message: str) -> None:
+    body, length = binary((sent, data))
+    with pytest.raises(RequestError, match=message) as refused:
+        decode_request(body, SIGNATURE, length)
+    assert refused.value.status == 400
+
+
+def test_json_cannot_be_longer_than_the_body() -> None:
+    with pytest.raises(RequestError, match="10 bytes, but 11 bytes of JSON are announced"):
+        decode_request(b"0123456789", SIGNATURE, 11)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x02\0\0\0ab", "too few for 2 strings"),
+        (b"\x04\0\0\0abcd", "ends before string 2 of 2"),
+        (b"\x02\0\0\0ab\x03\0\0\0ab", "ends within string 2 of 2"),
+        (b"\x02\0\0\0ab\xff\xff\xff\xffab", "ends within string 2 of 2"),
+        (b"\0\0\0\0\0\0\0\0a", "1 bytes of binary data after the last of 2 strings"),
+        (b"\x01\0\0\0a\x01\0\0\0\xff", "not UTF-8"),
+    ],
+)
+def test_binary_strings_that_do_not_fit_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        from_binary(memoryview(data), TensorSpec(name="s", datatype="BYTES", shape=(2,)), [2], "input 's'")
+
+
+def test_binary_truth_is_0_or_1() -> None:
+    with pytest.raises(RequestError, match="other than 0 and 1"):
+        from_binary(memoryview(b"\0\2"), TensorSpec(name="b", datatype="BOOL", shape=(2,)), [2], "input 'b'")
+
+
+def test_nan_is_carried_in_binary_where_the_server_allows_it() -> None:
+    values = np.array([[1, np.nan, -np.inf]], dtype=np.float32)
+    body, length = binary((wire(), values.tobytes()))
+    np.testing.assert_array_equal(decode_request(body, SIGNATURE, length, finite=False).inputs["x"], values)
+    sent, length = answer(None, {"y": values}, "y", finite=False)
+    assert sent[length:] == values.tobytes()
+    with pytest.raises(RequestError, match="NaN or infinite"):
+        answer(None, {"y": values}, finite=False)
+    with pytest.raises(RequestError, match="NaN or infinite"):
+        answer(None, {"y": values}, "y")
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, set()),
+        ({"parameters": {"binary_data_output": True}}, {"y", "z"}),
+        ({"outputs": [{"name": "y", "parameters": {"binary_data": True}}, {"name": "z"}]}, {"y"}),
+        (
+            {
+                "parameters": {"binary_data_output": True},
+                "outputs": [{"name": "y", "parameters": {"binary_data": False}}, {"name": "z"}],
+            },
+            {"z"},
+        ),
+    ],
+)
+def test_which_outputs_are_binary(more: dict[str, Any], expected: set[str]) -> None:
+    assert decode({"inputs": [tensor()], **more}).binary_outputs == expected
 
 
 @pytest.mark.parametrize(
@@ -114,8 +245,12 @@ def test_what_does_not_fit_its_datatype_is_refused(datatype: str, data: object) 
         ({"inputs": [tensor(data=[[[1, 2, 3]], [[4, 5, 6]]])]}, "data does not fit"),
         ({"inputs": [tensor()], "outputs": [{"name": "w"}]}, "output 'w': unknown; the model's outputs are y, z"),
         (
-            {"inputs": [tensor()], "outputs": [{"name": "y", "parameters": {"binary_data": True}}]},
-            "output 'y': binary_data is not supported",
+            {"inputs": [tensor()], "outputs": [{"name": "y", "parameters": {"binary_data": 1}}]},
+            "output 'y': binary_data must be true or false",
+        ),
+        (
+            {"inputs": [tensor()], "outputs": [{"name": "y", "parameters": {"classification": 1}}]},
+            "output 'y': parameter 'classification' is not supported",
         ),
         ({"inputs": [tensor()], "id": 7}, "Expected `str | null`, got `int`"),
     ],
@@ -153,9 +288,9 @@ def test_all_outputs_are_answered_unless_some_are_asked_for() -> None:
 
 def test_the_answer_names_model_version_and_request() -> None:
     outputs = {"z": np.array([3, 4]), "y": np.array([[0.5, 1.5]], dtype=np.float32)}
-    assert json.loads(encode_response("digits", "abc", "id-1", outputs, SIGNATURE)) == {
-        "model_name": "digits",
-        "model_version": "abc",
+    assert json.loads(answer("id-1", outputs)[0]) == {
+        "model_name": "m",
+        "model_version": "1",
         "id": "id-1",
         "outputs": [
             {"name": "z", "datatype": "INT64", "shape": [2], "data": [3, 4]},
@@ -168,7 +303,7 @@ def test_the_answer_names_model_version_and_request() -> None:
 def test_an_answer_that_json_cannot_carry_is_an_error(value: float) -> None:
     outputs = {"y": np.array([[value, 1]], dtype=np.float32)}
     with pytest.raises(RequestError, match="output 'y'") as refused:
-        encode_response("m", "1", None, outputs, SIGNATURE)
+        answer(None, outputs)
     assert refused.value.status == 422
 
 

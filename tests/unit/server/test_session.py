@@ -7,8 +7,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from model.server.errors import RequestError
-from model.server.protocol import Signature, TensorSpec
 from model.server.session import Session
+from model.server.tensors import Signature, TensorSpec
 from tests.unit.server.models import onnx_model, tensor
 
 

@@ -1,0 +1,122 @@
+"""Where and when a request is computed: at once, in a thread, or together with others; and how many may wait."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from .batching import Batcher
+from .errors import overloaded
+from .metrics import Metrics
+from .model import Model
+from .settings import Settings
+from .tensors import InferRequest, Tensors
+
+T = TypeVar("T")
+Decode = Callable[[], InferRequest]
+Encode = Callable[[InferRequest, Tensors], T]
+
+AT_ONCE_BYTES = 16 << 10
+AT_ONCE_SECONDS = 0.001
+"""A small request to a model as quick as this is computed in the event loop: to hand it to a thread would take longer.
+Probes then wait a millisecond at most; they wait their turn for the processor as long."""
+
+
+class Engine:
+    """Computes answers. All methods belong to the event loop's thread."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, executor: Executor) -> None:
+        self.in_flight = 0
+        """Requests to infer from their head to their answer. Counted by those who take them."""
+        self.queued = 0
+        """Requests that arrived whole and have no answer yet."""
+        self.buffered = 0
+        """Bytes of large requests that arrived, and have no answer yet."""
+        self._settings = settings
+        self._executor = executor
+        self._model: Model | None = None
+        self._batcher: Batcher | None = None
+        self._pace = 1.0
+        self._metrics = metrics
+        metrics.in_flight.set_function(lambda: self.in_flight)
+        metrics.queued.set_function(lambda: self.queued)
+
+    @property
+    def model(self) -> Model | None:
+        """None until it has proved itself."""
+        return self._model
+
+    def serve(self, model: Model) -> None:
+        """Takes the model into use."""
+        self._pace = model.answer_seconds
+        if self._settings.max_batch_size > 1:
+            self._batcher = Batcher(
+                self._run,
+                self._executor,
+                threads=self._settings.threads,
+                max_size=self._settings.max_batch_size,
+                max_delay=self._settings.max_batch_delay_seconds,
+                observe_wait=self._metrics.queue_seconds.observe,
+            )
+        self._session_run = model.session.run
+        self._model = model
+
+    def hold(self, size: int) -> None:
+        """Counts bytes of a large request as they arrive; `release` them. Raises: RequestError: 503: too many."""
+        if self.buffered + size > self._settings.max_buffered_bytes:
+            raise overloaded(f"overloaded: {self.buffered} bytes of large requests wait for an answer")
+        self.buffered += size
+
+    def release(self, size: int) -> None:
+        """The opposite of `hold`."""
+        self.buffered -= size
+
+    async def answer(self, size: int, decode: Decode, encode: Encode[T]) -> T:
+        """decode -> model -> encode, for a request of `size` bytes.
+
+        Raises: RequestError: 503: too many wait already; and what decode, encode and the model raise.
+        """
+        if self.queued >= self._settings.max_queue:
+            raise overloaded(f"overloaded: {self.queued} requests wait for an answer")
+        self.queued += 1
+        try:
+            if self._batcher is not None:
+                return await self._batched(self._batcher, size, decode, encode)
+            arrived = time.perf_counter()
+            if size <= AT_ONCE_BYTES and self._pace <= AT_ONCE_SECONDS:
+                return self._whole(arrived, decode, encode)
+            # In a thread, so that probes are answered while the model computes, which it does without Python's lock.
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, self._whole, arrived, decode, encode)
+        finally:
+            self.queued -= 1
+
+    def _whole(self, arrived: float, decode: Decode, encode: Encode[T]) -> T:
+        self._metrics.queue_seconds.observe(time.perf_counter() - arrived)
+        request = decode()
+        return encode(request, self._run(request.inputs, request.outputs))
+
+    async def _batched(self, batcher: Batcher, size: int, decode: Decode, encode: Encode[T]) -> T:
+        if size <= AT_ONCE_BYTES:
+            request = decode()
+            outputs = await batcher.infer(request)
+        else:
+            loop = asyncio.get_running_loop()
+            request = await loop.run_in_executor(self._executor, decode)
+            outputs = await batcher.infer(request)
+        # A small request may have a large answer.
+        if sum(values.size for values in outputs.values()) <= AT_ONCE_BYTES:
+            return encode(request, outputs)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, encode, request, outputs)
+
+    def _run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
+        """In any thread: the model, measured."""
+        started = time.perf_counter()
+        answers = self._session_run(inputs, outputs)
+        seconds = time.perf_counter() - started
+        # The recent requests' mean, roughly: so that a model that turns out slow leaves the event loop, and may return.
+        self._pace += (seconds - self._pace) * 0.1
+        self._metrics.inference_seconds.observe(seconds)
+        self._metrics.batch_rows.observe(max((len(values) for values in inputs.values() if values.ndim), default=1))
+        return answers
