@@ -56,7 +56,7 @@ class ImageConfig(Section):
 class SourceConfig(Section):
     """A model that this stack builds from its training code."""
 
-    framework: Annotated[Literal["keras"], Field(examples=["keras"])]
+    framework: Annotated[Literal["keras", "tensorflow", "pytorch", "sklearn", "onnx"], Field(examples=["keras"])]
     path: ProjectPath
 
     @field_validator("path")

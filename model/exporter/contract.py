@@ -16,7 +16,7 @@ CONTRACT_FILE = "contract.json"
 CONTRACT_VERSION = 1
 
 GOLDEN_TOLERANCE = 1e-4
-"""Largest difference that a server accepts from the golden answers.
+"""Largest difference that a server accepts from the golden answers: absolute up to 1, relative to the answer above.
 
 Ten times the build's parity bound: other processors sum in another order than the one that built the image.
 """

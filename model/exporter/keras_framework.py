@@ -60,6 +60,13 @@ class KerasModel:
         self._model = model
         self.input_names: Sequence[str] = [tensor.name for tensor in model.inputs]
 
+    def cast(self, inputs: Arrays) -> Arrays:
+        """The inputs in the types of the model's keras.Input's."""
+        types = {tensor.name: tensor.dtype for tensor in self._model.inputs}
+        return {
+            name: values if types[name] == "string" else values.astype(types[name]) for name, values in inputs.items()
+        }
+
     def predict(self, inputs: Arrays) -> Arrays:
         """Keras' own answers by output name: the reference for everything that is served.
 
@@ -74,7 +81,7 @@ class KerasModel:
         names = getattr(self._model, "output_names", None) or [f"output_{place}" for place in range(len(values))]
         return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
-    def export(self, path: Path) -> None:
+    def export(self, path: Path, sample: Arrays) -> None:
         """Writes the model as ONNX with an open batch size.
 
         Raises: ExportError: Keras or tf2onnx cannot express the model in ONNX.

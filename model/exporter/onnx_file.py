@@ -33,7 +33,10 @@ def canonicalise(path: Path, output_names: Sequence[str]) -> None:
             )
         dimensions[0].dim_param = BATCH
 
-    outputs = {value.name: name for value, name in zip(graph.output, output_names, strict=True)}
+    names = [value.name for value in graph.output]
+    # A converter that keeps the source's names may still give them in another order.
+    same = set(names) == set(output_names)
+    outputs = dict(zip(names, names if same else output_names, strict=True))
     if any(attribute.type in _SUBGRAPHS for node in graph.node for attribute in node.attribute):
         # Loops and branches reach for outer values by name. Such a model keeps its names: it works, but its bytes vary.
         _rename(graph, outputs)

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PINNED = sorted(path for path in ROOT.rglob("*requirements.txt") if not {".venv", ".build"} & set(path.parts))
+PINNED = sorted(
+    path
+    for pattern in ("*requirements.txt", "requirements/*.txt")
+    for path in ROOT.rglob(pattern)
+    if not {".venv", ".build"} & set(path.parts)
+)
 
 
 def entries(text: str) -> list[str]:
@@ -21,7 +26,7 @@ def relative(path: Path) -> str:
 
 
 def test_they_are_found() -> None:
-    assert {"requirements.txt", "toolchain/requirements.txt", "model/server/requirements.txt"} <= set(
+    assert {"requirements.txt", "model/server/requirements.txt", "model/exporter/requirements/sklearn.txt"} <= set(
         map(relative, PINNED)
     )
 

@@ -181,7 +181,8 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "a framework that is not built here": (
         "models.digits.source.framework", "kears",
-        'model-serving:models.digits.source.framework: "kears" is not one of the choices; allowed: keras '
+        'model-serving:models.digits.source.framework: "kears" is not one of the choices; '
+        "allowed: keras, tensorflow, pytorch, sklearn, onnx "
         "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
     ),
     "a source without a path": (

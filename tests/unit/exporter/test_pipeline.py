@@ -41,10 +41,14 @@ class Linear:
         self.weights = weights
         self.error = np.float32(error)
 
+    def cast(self, inputs: Arrays) -> Arrays:
+        return {name: values.astype(np.float32) for name, values in inputs.items()}
+
     def predict(self, inputs: Arrays) -> Arrays:
         return {"scores": inputs["x"] @ self.weights}
 
-    def export(self, path: Path) -> None:
+    def export(self, path: Path, sample: Arrays) -> None:
+        assert sample["x"].shape == (4, 2)
         graph = helper.make_graph(
             [helper.make_node("MatMul", ["x", "w"], ["out:0"])],
             "graph",
@@ -96,7 +100,7 @@ def contract(out: Path) -> dict[str, Any]:
 def test_what_it_writes_the_server_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = build(tmp_path, monkeypatch)
     model = server_model.load("m", out, threads=1)
-    assert model.contract.metrics == {"held_out_accuracy": 0.975, "parity_max_abs_diff": 0.0}
+    assert model.contract.metrics == {"held_out_accuracy": 0.975, "parity_max_difference": 0.0}
     assert model.contract.framework.name == "numpy"
     assert set(model.contract.framework.versions) == {"numpy", "onnxruntime"}
     assert set(model.contract.files) == {"model.onnx"}
@@ -140,7 +144,9 @@ def test_a_model_that_learnt_too_little_fails(tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_unknown_framework_is_refused() -> None:
-    with pytest.raises(ExportError, match="framework 'fortran' is not known; known: keras"):
+    with pytest.raises(
+        ExportError, match="framework 'fortran' is not known; known: keras, tensorflow, pytorch, sklearn, onnx"
+    ):
         pipeline.load_framework("fortran")
 
 
