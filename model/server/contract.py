@@ -26,7 +26,7 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request and the source framework's answer to it. `tolerance` is the largest absolute difference allowed."""
+    """A request and the source framework's answer to it. `tolerance` is what compare() allows."""
 
     request: msgspec.Raw
     expected: tuple[Tensor, ...]
@@ -135,14 +135,19 @@ def expected_answers(contract: Contract, golden: Golden) -> Tensors:
 
 
 def compare(expected: NDArray[Any], got: NDArray[Any], tolerance: float, where: str) -> None:
-    """Raises: RefusalError: an element differs by more than `tolerance`, or the shapes do."""
+    """Raises: RefusalError: an element differs by more than `tolerance`, or the shapes do.
+
+    The difference is absolute up to an expected value of 1 and relative above, as the exporter's own bound is.
+    """
     if expected.shape != got.shape:
         raise RefusalError(f"{where} has shape {list(got.shape)}, contract says {list(expected.shape)}")
     if expected.dtype.kind == "O":
         if not np.array_equal(expected, got):
             raise RefusalError(f"{where} differs")
         return
-    difference = float(np.max(np.abs(expected.astype(np.float64) - got.astype(np.float64)), initial=0.0))
+    wanted = expected.astype(np.float64)
+    differences = np.abs(wanted - got.astype(np.float64)) / np.maximum(1.0, np.abs(wanted))
+    difference = float(np.max(differences, initial=0.0))
     # Not `difference > tolerance`, which a NaN would pass.
     if not difference <= tolerance:
         raise RefusalError(f"{where} differs by {difference:.3g}, allowed {tolerance:g}")

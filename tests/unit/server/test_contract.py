@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from model.server import model as models_under_test
+from model.server.contract import compare
 from model.server.errors import RefusalError
 from model.server.model import Model
 from tests.unit.server.models import (
@@ -72,7 +74,7 @@ def test_one_wrong_weight_is_found_by_its_answer_alone(folder: Path) -> None:
     weights = WEIGHTS.copy()
     weights[0, 1] += 0.2
     replace_model(folder, linear_model(weights))
-    assert refusal(folder) == "golden request 1: output y differs by 0.2, allowed 0.0001"
+    assert refusal(folder) == "golden request 1: output y differs by 0.0471, allowed 0.0001"
 
 
 def test_a_model_that_answers_nan_is_refused(folder: Path) -> None:
@@ -80,6 +82,15 @@ def test_a_model_that_answers_nan_is_refused(folder: Path) -> None:
     weights[0, 0] = np.nan
     replace_model(folder, linear_model(weights))
     assert refusal(folder) == "golden request 1: output y differs by nan, allowed 0.0001"
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "fits"),
+    [(0.5, 0.50009, True), (0.5, 0.50011, False), (4000.0, 4000.3, True), (-4000.0, -4000.5, False), (0.0, 1.0, False)],
+)
+def test_above_1_a_difference_is_relative_to_the_answer(expected: float, got: float, fits: bool) -> None:
+    with nullcontext() if fits else pytest.raises(RefusalError, match=r"y differs by .*, allowed 0\.0001"):
+        compare(np.array([expected]), np.array([got]), 1e-4, "y")
 
 
 def test_a_difference_within_the_tolerance_is_accepted(folder: Path) -> None:
@@ -185,7 +196,7 @@ def test_a_wrong_golden_answer_is_found(folder: Path) -> None:
     expected = read_contract(folder)["golden"][1]["expected"]
     expected[0]["data"][3] += 0.5
     change_golden(folder, expected=expected)
-    assert refusal(folder) == "golden request 2: output y differs by 0.5, allowed 0.0001"
+    assert refusal(folder) == "golden request 2: output y differs by 0.087, allowed 0.0001"
 
 
 def test_a_golden_request_must_fit_the_signature(folder: Path) -> None:
