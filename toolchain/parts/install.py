@@ -204,7 +204,8 @@ def _put(program: Path, target: Path) -> None:
     if target.exists() and not target.is_symlink() and target.samefile(program):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    # A name of this thread's own: parts that come at the same time may have programs of the same name.
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
     fresh.unlink(missing_ok=True)
     try:
         # Not a symbolic link: Pulumi looks for the language host beside the real file of its own program.
@@ -212,3 +213,4 @@ def _put(program: Path, target: Path) -> None:
     except OSError:
         shutil.copy2(program, fresh)  # another file system
     fresh.replace(target)
+    fresh.unlink(missing_ok=True)  # where both were the same file already, which rename leaves as it is
