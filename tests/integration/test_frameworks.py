@@ -1,0 +1,131 @@
+"""Models of every framework: trained and exported by their image's build, served, and compared with the framework.
+
+The framework itself is only in the build, so its answers are those that the build recorded.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from model.iris.data import load as load_iris
+from model.tumours.data import load as load_tumours
+from tests.support.building import build_model
+from tests.support.cluster import LocalCluster
+from tests.support.load import examples
+from tests.support.workspace import ROOT
+from tests.unit.server.running import serving
+from toolchain.predict import label
+
+pytestmark = pytest.mark.integration
+
+MODELS = {"fuel": "tensorflow", "tumours": "pytorch", "cars": "sklearn", "iris": "onnx"}
+
+
+@pytest.fixture(scope="module")
+def build(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`build("iris")`: the folder with the example's model.onnx and contract.json, built once."""
+    built: dict[str, Path] = {}
+
+    def call(name: str) -> Path:
+        if name not in built:
+            out = tmp_path_factory.mktemp(name)
+            done = build_model(Path("model") / name, MODELS[name], out, local_cluster.env)
+            assert done.returncode == 0, done.stdout
+            built[name] = out
+        return built[name]
+
+    return call
+
+
+def infer(url: str, request: dict[str, Any]) -> dict[str, Any]:
+    answer = httpx.post(f"{url}/v2/models/linear/infer", json=request, timeout=30).raise_for_status()
+    return answer.json()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_is_served_with_its_frameworks_answers(name: str, build: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = build(name)
+    contract = json.loads((folder / "contract.json").read_text())
+    assert contract["framework"]["name"] == MODELS[name]
+    with serving(folder, tmp_path) as server:
+        for golden in contract["golden"]:
+            answers = {output["name"]: output for output in infer(server.url, golden["request"])["outputs"]}
+            for expected in golden["expected"]:
+                answer = answers[expected["name"]]
+                assert (answer["shape"], answer["datatype"]) == (expected["shape"], expected["datatype"])
+                if expected["datatype"] == "BYTES":
+                    assert answer["data"] == expected["data"]
+                else:
+                    np.testing.assert_allclose(answer["data"], expected["data"], rtol=1e-5, atol=1e-5)
+        if (ROOT / "model" / name / "examples").is_dir():
+            for request, right in examples(ROOT / "model" / name):
+                assert label(infer(server.url, request)) == right
+
+
+@pytest.mark.parametrize(("name", "load"), [("iris", load_iris), ("tumours", load_tumours)])
+def test_the_server_is_as_accurate_on_held_out_data_as_the_build_says(
+    name: str, load: Callable[[], Any], build: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = build(name)
+    _, held_out = load()
+    measures = {
+        "name": "measures",
+        "datatype": "FP32",
+        "shape": list(held_out.measures.shape),
+        "data": held_out.measures.ravel().tolist(),
+    }
+    with serving(folder, tmp_path) as server:
+        [scores, *_] = infer(server.url, {"inputs": [measures]})["outputs"]
+    answers = np.reshape(scores["data"], scores["shape"]).argmax(axis=1)
+    stated = json.loads((folder / "contract.json").read_text())["metrics"]["held_out_accuracy"]
+    assert np.mean(answers == held_out.labels) == pytest.approx(stated)
+
+
+@pytest.mark.parametrize(
+    ("framework", "train", "reason"),
+    [
+        ("onnx", "def train(): return {}", "train() returned dict; it must return an onnx.ModelProto"),
+        (
+            "sklearn",
+            "from sklearn.linear_model import LogisticRegression\ndef train(): return LogisticRegression()",
+            "an estimator that is not fitted; call its fit()",
+        ),
+        (
+            "tensorflow",
+            "def train():\n"
+            "    import tensorflow as tf\n"
+            "    class Model(tf.Module):\n"
+            "        @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, name='x')])\n"
+            "        def serve(self, x): return {'y': tf.numpy_function(lambda v: v, [x], tf.float32)}\n"
+            "    model = Model()\n"
+            "    tf.saved_model.save(model, '/tmp/saved', signatures=model.serve)\n"
+            "    return '/tmp/saved'",
+            "the SavedModel is not safe: operation PyFunc",
+        ),
+        (
+            "pytorch",
+            "import torch\n"
+            "class Model(torch.nn.Module):\n"
+            "    def forward(self, x): return x if x.sum() > 0 else -x\n"
+            "def train(): return Model()",
+            "forward() must be free of Python that depends on the data",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_exported_safely_is_refused_with_the_way_out(
+    framework: str, train: str, reason: str, local_cluster: LocalCluster, tmp_path: Path
+) -> None:
+    source = tmp_path / f"broken-{framework}"
+    source.mkdir()
+    held_out = "import numpy as np\ndef held_out(): return np.ones((8, 1), np.float32), np.arange(8)\n"
+    (source / "train.py").write_text(f"MINIMUM_ACCURACY = 0\n{held_out}{train}\n")
+    done = build_model(source, framework, tmp_path / "out", local_cluster.env)
+    assert done.returncode != 0
+    refused = [line for line in done.stdout.splitlines() if "export failed: " in line]
+    assert any(reason in line for line in refused), done.stdout
+    assert not (tmp_path / "out" / "model.onnx").exists()

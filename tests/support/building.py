@@ -1,0 +1,43 @@
+"""A model's files as its image build makes them, without the image."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.planning import build_context, pip_settings
+from tests.support.workspace import ROOT
+
+
+def build_model(
+    source: Path,
+    framework: str,
+    out: Path,
+    env: Mapping[str, str],
+    *,
+    arguments: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    target: str = "model",
+) -> subprocess.CompletedProcess[str]:
+    """Build the model in folder `source`, inside the project or outside, with the local builder, into folder `out`.
+
+    `env` is where `buildx` finds its builder. The answer's `stdout` is the build's log, whatever became of it.
+    """
+    context = ROOT / build_context.stage(f"test-{source.name}", source, root=ROOT)
+    values = {"pip_conf": pip_settings.pip_conf(), "ca_bundle": pip_settings.ca_bundle(), **(secrets or {})}
+    options: list[str] = []
+    for name, value in {"FRAMEWORK": framework, **(arguments or {})}.items():
+        options += ["--build-arg", f"{name}={value}"]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value in values.items():
+            (Path(folder) / name).write_text(value)
+            options += ["--secret", f"id={name},src={folder}/{name}"]
+        return subprocess.run(
+            ["buildx", "build", "--progress", "plain", "--target", target, *options]
+            + ["--output", f"type=local,dest={out}", str(context)],
+            env={**os.environ, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
