@@ -6,7 +6,7 @@ from pathlib import Path
 import pulumi
 import pulumi_docker_build as docker_build
 
-from components.planning import build_context, names, pip_settings
+from components.planning import artifact_access, build_context, names, pip_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,7 @@ class ModelImageArgs:
     Attributes:
         framework: what the training code is written in; the exporter's word for it.
         source: the folder of the model's training code, relative to the project.
+        artifact: a finished model to build from instead of training, as the configuration names it.
         repository: registry and path; the model's name is appended.
         platforms: like "linux/arm64"; none for the builder's own.
     """
@@ -25,6 +26,7 @@ class ModelImageArgs:
     framework: str
     source: str
     repository: str
+    artifact: str | None = None
     platforms: tuple[str, ...] = ()
 
 
@@ -47,10 +49,14 @@ class ModelImage(pulumi.ComponentResource):
             "pip_conf": pip_settings.pip_conf() if building else "",
             "ca_bundle": pip_settings.ca_bundle() if building else "",
         }
+        kind = artifact_access.kind(args.artifact)
+        if kind == "remote":
+            secrets["artifact_access"] = artifact_access.access(args.artifact) if building else ""
+        local = Path(args.artifact) if args.artifact and kind == "folder" else None
         image = docker_build.Image(
             f"{name}-build",
-            context={"location": build_context.stage(args.model, Path(args.source)).as_posix()},
-            build_args={"FRAMEWORK": args.framework},
+            context={"location": build_context.stage(args.model, Path(args.source), artifact=local).as_posix()},
+            build_args=_build_args(args, kind),
             platforms=[docker_build.Platform(platform) for platform in args.platforms],
             tags=[tag],
             push=True,
@@ -66,3 +72,10 @@ class ModelImage(pulumi.ComponentResource):
         )
         self.reference = pulumi.Output.concat(f"{args.repository}/{args.model}@", image.digest)
         self.register_outputs({"reference": self.reference})
+
+
+def _build_args(args: ModelImageArgs, kind: str) -> dict[str, pulumi.Input[str]]:
+    values: dict[str, pulumi.Input[str]] = {"FRAMEWORK": args.framework}
+    if args.artifact is not None:
+        values |= {"ARTIFACT_KIND": kind, "ARTIFACT": args.artifact}
+    return values

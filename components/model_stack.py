@@ -72,6 +72,7 @@ class ModelStack(pulumi.ComponentResource):
                     stack=args.stack,
                     framework=config.source.framework,
                     source=config.source.path,
+                    artifact=config.source.artifact,
                     repository=registry.repository,
                     platforms=args.config.image.platforms,
                 ),

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from components.config.types import (
     Argument,
+    Artifact,
     ContainerPath,
     CpuQuantity,
     EnvName,
@@ -54,10 +55,23 @@ class ImageConfig(Section):
 
 
 class SourceConfig(Section):
-    """A model that this stack builds from its training code."""
+    """A model that this stack builds: from its training code, or from the artifact that training left elsewhere."""
 
     framework: Annotated[Literal["keras", "tensorflow", "pytorch", "sklearn", "onnx"], Field(examples=["keras"])]
     path: ProjectPath
+    artifact: Artifact | None = None
+
+    @field_validator("artifact")
+    @classmethod
+    def _artifact_exists(cls, artifact: str | None, info: ValidationInfo) -> str | None:
+        root = (info.context or {}).get("root")
+        if root is not None and artifact is not None and "://" not in artifact and not (root / artifact).is_dir():
+            raise PydanticCustomError(
+                "model_folder",
+                "folder {path} does not exist; it must hold the finished model",
+                {"path": artifact},
+            )
+        return artifact
 
     @field_validator("path")
     @classmethod

@@ -199,14 +199,28 @@ Seconds = Annotated[
     ),
 ]
 
+# Relative, forward slashes, no "." or ".." parts and nothing hidden: the same on every machine.
+_PROJECT_PATH = r"[A-Za-z0-9_][-A-Za-z0-9_. ]*(?:/[A-Za-z0-9_][-A-Za-z0-9_. ]*)*"
 ProjectPath = Annotated[
     str,
-    # Relative, forward slashes, no "." or ".." parts and nothing hidden: the same on every machine.
     Field(
-        pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_. ]*(?:/[A-Za-z0-9_][-A-Za-z0-9_. ]*)*$",
+        pattern=rf"^{_PROJECT_PATH}$",
         title="folder of this project",
         description='a path below the project\'s folder with "/" between its parts',
         examples=["model/digits"],
+    ),
+]
+
+# What can change under its name is pinned by its digest, like an image.
+Artifact = Annotated[
+    str,
+    Field(
+        pattern=rf"^(?:{_PROJECT_PATH}|(?:s3://[a-z0-9][-.a-z0-9]{{1,61}}[a-z0-9]/\S+|oci://{_REPOSITORY})"
+        r"@sha256:[0-9a-f]{64})$",
+        title="finished model",
+        description="a folder of this project, s3://bucket/key@sha256:<64 hex digits> or "
+        "oci://registry/repository@sha256:<64 hex digits>",
+        examples=["s3://models/churn/7/@sha256:" + "0123456789abcdef" * 4],
     ),
 ]
 

@@ -24,8 +24,10 @@ class BuildContextError(UserError):
     """The files of a build are missing, or cannot be copied."""
 
 
-def stage(model: str, source: Path, *, root: Path = Path()) -> Path:
+def stage(model: str, source: Path, *, artifact: Path | None = None, root: Path = Path()) -> Path:
     """Bring the staged context of `model` up to date with the project below `root`, and return it, relative to `root`.
+
+    `artifact` is the folder of a finished model, where it is one of the project's.
 
     Files that did not change are not written, so a second preview costs one comparison. Safe beside another program
     that stages the same model: files appear whole.
@@ -34,7 +36,8 @@ def stage(model: str, source: Path, *, root: Path = Path()) -> Path:
         BuildContextError: a file or folder of the build is missing or is a link to a folder.
     """
     target = root / STAGING / model
-    files = collect({name: root / path for name, path in {**_SHARED, "source": source}.items()})
+    parts = {**_SHARED, "source": source, **({"artifact": artifact} if artifact else {})}
+    files = collect({name: root / path for name, path in parts.items()})
     folders = {Path(), *(parent for name in files for parent in name.parents)}
     _remove_others(target, files.keys(), folders)
     for folder in sorted(folders):

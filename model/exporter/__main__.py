@@ -15,9 +15,16 @@ def main() -> int:
     parser.add_argument("source", type=Path, help="the model's folder, with its train.py")
     parser.add_argument("out", type=Path, help="folder for model.onnx and contract.json; emptied first")
     parser.add_argument("--framework", choices=FRAMEWORKS, default=FRAMEWORKS[0])
+    parser.add_argument("--artifact", type=Path, help="folder with a finished model, which is not trained then")
     arguments = parser.parse_args()
     try:
-        export(arguments.source, arguments.out, arguments.framework, lambda text: print(text, flush=True))
+        export(
+            arguments.source,
+            arguments.out,
+            arguments.framework,
+            lambda text: print(text, flush=True),
+            artifact=arguments.artifact,
+        )
     except ExportError as error:
         print(f"export failed: {error}", file=sys.stderr)
         return 1

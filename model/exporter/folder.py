@@ -72,8 +72,8 @@ class ModelFolder:
         return check_held_out(self.held_out(), input_names, numbers=self.goal.name == "MINIMUM_R2")
 
 
-def load_folder(path: Path) -> ModelFolder:
-    """Imports the folder's train.py.
+def load_folder(path: Path, *, trains: bool = True) -> ModelFolder:
+    """Imports the folder's train.py, which needs no train() where nothing `trains`.
 
     Raises: ExportError: the folder or something that it must define is missing or of the wrong type.
     """
@@ -85,7 +85,7 @@ def load_folder(path: Path) -> ModelFolder:
 
     module = _import(path)
     return ModelFolder(
-        train=_function(module, "train", "the trained model"),
+        train=_function(module, "train", "the trained model") if trains else _nothing,
         held_out=_function(module, "held_out", "(inputs, labels) that training never sees"),
         goal=_goal(module),
     )
@@ -127,6 +127,10 @@ def check_held_out(answer: object, input_names: Sequence[str], *, numbers: bool 
                 "its first axis must count the examples"
             )
     return HeldOut(inputs=inputs, labels=labels)
+
+
+def _nothing() -> object:
+    raise ExportError("nothing is trained here")
 
 
 def _texts_as_objects(values: NDArray[Any]) -> NDArray[Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .artifact import find
 from .errors import ExportError
 from .folder import Arrays
 
@@ -38,6 +39,23 @@ def versions() -> dict[str, str]:
     import tf2onnx
 
     return {"keras": keras.__version__, "tensorflow": tf.__version__, "tf2onnx": tf2onnx.__version__}
+
+
+def load(artifact: Path) -> object:
+    """The model in the artifact's folder, read in Keras' safe mode.
+
+    Raises: ExportError: there is none, or it holds code, as Lambda layers do.
+    """
+    import keras
+
+    path = find(artifact, "keras")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras' own errors share no base
+        raise ExportError(
+            f"{path.name}: Keras cannot read it in safe mode: {error}. A Lambda layer is code in the file: replace it "
+            "by a layer of Keras or keras.ops, or train the model here"
+        ) from error
 
 
 def wrap(trained: object) -> "KerasModel":

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .artifact import find
 from .errors import ExportError
 from .folder import Arrays
 
@@ -22,6 +23,17 @@ def versions() -> dict[str, str]:
     import onnx
 
     return {"onnx": onnx.__version__}
+
+
+def load(artifact: Path) -> object:
+    """The model in the artifact's folder. Raises: ExportError: there is none, or it cannot be read."""
+    import onnx
+
+    path = find(artifact, "onnx")
+    try:
+        return onnx.load(path)
+    except Exception as error:  # protobuf's own
+        raise ExportError(f"{path.name} is not an ONNX model: {error}") from error
 
 
 def wrap(trained: object) -> "OnnxSource":

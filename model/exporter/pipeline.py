@@ -47,12 +47,18 @@ class Framework(Protocol):
     """A module of this package named after its framework, such as keras_framework."""
 
     def prepare(self) -> None: ...
+    def load(self, artifact: Path) -> object: ...
     def wrap(self, trained: object) -> TrainedModel: ...
     def versions(self) -> dict[str, str]: ...
 
 
-def export(source: Path, out: Path, framework: str, report: Callable[[str], None]) -> None:
+def export(
+    source: Path, out: Path, framework: str, report: Callable[[str], None], *, artifact: Path | None = None
+) -> None:
     """Trains the folder's model and writes model.onnx and contract.json into `out`, which it empties first.
+
+    With `artifact`, a folder that holds a finished model, it reads that one instead of training. The folder's
+    held_out() and goal are what it is judged by, too.
 
     Raises: ExportError: the folder, the model or its export is not good enough to serve; nothing is left in `out`.
     """
@@ -67,9 +73,13 @@ def export(source: Path, out: Path, framework: str, report: Callable[[str], None
         step(f"loading {framework}")
         adapter = load_framework(framework)
         adapter.prepare()
-        folder = load_folder(source)
-        step("training")
-        model = adapter.wrap(folder.train())
+        folder = load_folder(source, trains=artifact is None)
+        if artifact is None:
+            step("training")
+            model = adapter.wrap(folder.train())
+        else:
+            step("reading the finished model")
+            model = adapter.wrap(adapter.load(artifact))
         held_out = folder.load_held_out(model.input_names)
         held_out = replace(held_out, inputs=model.cast(held_out.inputs))
         expected = model.predict(held_out.inputs)

@@ -3,12 +3,14 @@
 import inspect
 import io
 import os
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .artifact import find
 from .errors import ExportError
 from .folder import Arrays
 
@@ -36,6 +38,22 @@ def versions() -> dict[str, str]:
     return {"torch": str(torch.__version__), "onnxscript": onnxscript.__version__}
 
 
+def load(artifact: Path) -> object:
+    """The module that torch.export saved. Raises: ExportError: there is none, or it holds more than tensors."""
+    import torch
+
+    path = find(artifact, "pytorch")
+    # The file holds pickles beside its graph. With this, only tensors are read from them, and no code is run.
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    try:
+        return torch.export.load(path).module()
+    except Exception as error:
+        raise ExportError(
+            f"{path.name}: PyTorch {torch.__version__} cannot read it: {type(error).__name__}: {error}. Save it with "
+            "torch.export.save, and with this version of PyTorch"
+        ) from error
+
+
 def wrap(trained: object) -> "TorchModel":
     """Checks what train() returned. Raises: ExportError: it is not a module whose inputs have names."""
     return TorchModel(trained)
@@ -58,11 +76,12 @@ class TorchModel:
             )
         model: Any = trained
         parameters = inspect.signature(model.forward).parameters.values()
-        if not parameters or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-            raise ExportError("train.py: the module's forward() must name each of its inputs; *args has no names")
+        if not parameters or any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in parameters):
+            raise ExportError("train.py: the module's forward() must name each of its inputs; *args and * do not")
         # An input with a default is an option of the module's, not something that a client sends.
         self.input_names = [p.name for p in parameters if p.default is p.empty]
-        self._model: Any = model.eval()
+        # A module that torch.export saved was traced in this mode already, and has no other.
+        self._model: Any = model if isinstance(model, torch.fx.GraphModule) else model.eval()
         self._float = next((p.dtype for p in model.parameters() if p.dtype.is_floating_point), torch.float32)
 
     def cast(self, inputs: Arrays) -> Arrays:
@@ -80,7 +99,7 @@ class TorchModel:
         import torch
 
         with torch.inference_mode():
-            answer = self._model(**_tensors(inputs))
+            answer = self._model(*_tensors(inputs, self.input_names))
         return {name: np.asarray(value) for name, value in _named(answer).items()}
 
     def export(self, path: Path, sample: Arrays) -> None:
@@ -90,16 +109,14 @@ class TorchModel:
         """
         import torch
 
-        tensors = _tensors(sample)
+        tensors = _tensors(sample, self.input_names)
         batch = torch.export.Dim("batch", min=1, max=2**31 - 1)
         try:
             with torch.no_grad(), redirect_stdout(io.StringIO()):  # it prints its progress, with emoji
-                names = list(_named(self._model(**tensors)))
-                traced = torch.export.export(
-                    self._model, (), kwargs=tensors, dynamic_shapes={name: {0: batch} for name in tensors}
-                )
+                names = list(_named(self._model(*tensors)))
+                traced = torch.export.export(self._model, tensors, dynamic_shapes=tuple({0: batch} for _ in tensors))
                 program: Any = torch.onnx.export(
-                    traced, (), kwargs=tensors, dynamo=True, input_names=list(tensors), output_names=names
+                    traced, tensors, dynamo=True, input_names=list(self.input_names), output_names=names
                 )
         except Exception as error:  # whatever stops it: the message is for the model's author
             raise ExportError(
@@ -109,11 +126,12 @@ class TorchModel:
         path.write_bytes(program.model_proto.SerializeToString())
 
 
-def _tensors(inputs: Arrays) -> dict[str, Any]:
+def _tensors(inputs: Arrays, names: Sequence[str]) -> tuple[Any, ...]:
+    """In the order of forward(): a module that torch.export saved takes its inputs by place only."""
     import torch
 
     # A copy: held-out data may be a view that cannot be written, which PyTorch warns of.
-    return {name: torch.from_numpy(np.array(values)) for name, values in inputs.items()}
+    return tuple(torch.from_numpy(np.array(inputs[name])) for name in names)
 
 
 def _named(answer: Any) -> dict[str, Any]:

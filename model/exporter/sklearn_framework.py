@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .artifact import find
 from .errors import ExportError
 from .folder import Arrays
 
@@ -29,6 +30,23 @@ def versions() -> dict[str, str]:
     import sklearn
 
     return {"scikit-learn": sklearn.__version__, "skl2onnx": skl2onnx.__version__}
+
+
+def load(artifact: Path) -> object:
+    """The model that skops saved, which holds no code.
+
+    Raises: ExportError: there is none, or it needs types that are not scikit-learn's or numpy's own.
+    """
+    import skops.io
+
+    path = find(artifact, "sklearn")
+    unknown = skops.io.get_untrusted_types(file=path)
+    if unknown:
+        raise ExportError(
+            f"{path.name}: needs {', '.join(unknown)}, which may run code of its own when it is read. Use estimators "
+            "of scikit-learn, or train the model here"
+        )
+    return skops.io.load(path)
 
 
 def wrap(trained: object) -> "SklearnModel":

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import keras_framework
+from .artifact import find
 from .errors import ExportError
 from .folder import Arrays
 
@@ -36,6 +37,11 @@ def versions() -> dict[str, str]:
     import tf2onnx
 
     return {"tensorflow": tf.__version__, "tf2onnx": tf2onnx.__version__}
+
+
+def load(artifact: Path) -> object:
+    """The folder of the SavedModel in the artifact. Raises: ExportError: there is none."""
+    return find(artifact, "tensorflow").parent
 
 
 def wrap(trained: object) -> "SavedModel":

@@ -16,15 +16,17 @@ def build_model(
     out: Path,
     env: Mapping[str, str],
     *,
+    artifact: Path | None = None,
     arguments: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
     target: str = "model",
 ) -> subprocess.CompletedProcess[str]:
     """Build the model in folder `source`, inside the project or outside, with the local builder, into folder `out`.
 
-    `env` is where `buildx` finds its builder. The answer's `stdout` is the build's log, whatever became of it.
+    `artifact` is the folder of a finished model to build from. `env` is where `buildx` finds its builder. The answer's
+    `stdout` is the build's log, whatever became of it.
     """
-    context = ROOT / build_context.stage(f"test-{source.name}", source, root=ROOT)
+    context = ROOT / build_context.stage(f"test-{source.name}", source, artifact=artifact, root=ROOT)
     values = {"pip_conf": pip_settings.pip_conf(), "ca_bundle": pip_settings.ca_bundle(), **(secrets or {})}
     options: list[str] = []
     for name, value in {"FRAMEWORK": framework, **(arguments or {})}.items():

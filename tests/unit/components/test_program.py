@@ -86,6 +86,18 @@ class TestImages:
             "cacheTo": [{"inline": {}}],
         }
 
+    def test_a_finished_model_is_an_argument_and_the_way_to_it_a_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+        artifact = f"s3://models/digits/7/@{DIGEST}"
+        source = {"framework": "onnx", "path": "model/digits", "artifact": artifact}
+        recording = record(STACK | {"models": {"digits": {"source": source}}})
+        [image] = [r for r in recording.resources if r.type == "docker-build:index:Image"]
+        assert image.inputs["buildArgs"] == {"FRAMEWORK": "onnx", "ARTIFACT_KIND": "remote", "ARTIFACT": artifact}
+        assert "secrets" in image.secret
+        assert "canary" in image.inputs["secrets"]["artifact_access"]
+        assert "artifact_access" in image.inputs["ignoreSecretsInDiffCalculation"]
+        assert not [r for r in recording.resources if r is not image and "canary" in repr(r)]
+
     def test_the_context_is_staged_before_it_is_named(self, project: Path) -> None:
         record(STACK)
         assert (project / ".build/digits/source/train.py").read_text() == "model/digits/train.py\n"

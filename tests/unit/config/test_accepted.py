@@ -28,7 +28,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "image": {"platforms": ()},
         "models": {
             "digits": {
-                "source": {"framework": "keras", "path": "model/digits"},
+                "source": {"framework": "keras", "path": "model/digits", "artifact": None},
                 "image": None,
                 "runtime": "onnx",
                 "files": None,
@@ -94,6 +94,22 @@ def test_everything_at_once(load: Load) -> None:
         },
     }
     assert set(secrets) == {"apiToken", "database.password"}
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        "model/empty",
+        f"s3://acme-models/churn/7/@{DIGEST}",
+        f"s3://acme-models/churn/a@b/model.onnx@{DIGEST}",
+        f"oci://registry.example.com:5000/acme/churn@{DIGEST}",
+    ],
+)
+def test_a_finished_model_and_where_it_lies(load: Load, artifact: str) -> None:
+    source = {"framework": "onnx", "path": "model/iris", "artifact": artifact}
+    config = load(SMALLEST | {"models": {"iris": {"source": source}}}).config
+    assert config.models["iris"].source is not None
+    assert config.models["iris"].source.artifact == artifact
 
 
 def test_a_promoted_image_needs_no_registry_and_no_source(load: Load) -> None:

@@ -20,6 +20,8 @@ MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M 
 CPU = "cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2"
 BY_DIGEST = "repository@sha256:<64 hex digits>; a tag alone can change under a running service"
 EXAMPLE_IMAGE = f"registry.example.com/team/models/digits@{DIGEST}"
+HEX = "@sha256:<64 hex digits>"
+ARTIFACT = f"a folder of this project, s3://bucket/key{HEX} or oci://registry/repository{HEX}"
 FOLDER = 'a path below the project\'s folder with "/" between its parts'
 
 
@@ -184,6 +186,25 @@ CASES: dict[str, tuple[str, Any, str]] = {
         'model-serving:models.digits.source.framework: "kears" is not one of the choices; '
         "allowed: keras, tensorflow, pytorch, sklearn, onnx "
         "-> pulumi config set --path 'model-serving:models.digits.source.framework' keras --stack dev",
+    ),
+    "a finished model that can change under its name": (
+        "models.digits.source.artifact", "s3://models/churn/latest/",
+        'model-serving:models.digits.source.artifact: "s3://models/churn/latest/" is not a finished model; '
+        f"allowed: {ARTIFACT} -> pulumi config set --path 'model-serving:models.digits.source.artifact' "
+        f"s3://models/churn/7/@{DIGEST} --stack dev",
+    ),
+    "a finished model in a store that is not known": (
+        "models.digits.source.artifact", f"ftp://models/churn@{DIGEST}",
+        "model-serving:models.digits.source.artifact: a long text is not a finished model; "
+        f"allowed: {ARTIFACT} -> pulumi config set --path 'model-serving:models.digits.source.artifact' "
+        f"s3://models/churn/7/@{DIGEST} --stack dev",
+    ),
+    "a finished model in a folder that does not exist": (
+        "models.digits.source.artifact", "model/none",
+        "model-serving:models.digits.source.artifact: folder model/none does not exist; "
+        "it must hold the finished model "
+        "-> pulumi config set --path 'model-serving:models.digits.source.artifact' "
+        f"s3://models/churn/7/@{DIGEST} --stack dev",
     ),
     "a source without a path": (
         "models.digits.source.path", ...,
@@ -503,9 +524,7 @@ class TestSecrets:
         ]
 
     def test_twice(self, mistakes: Mistakes) -> None:
-        [line] = mistakes(
-            changed("models.digits.secrets", ["apiToken", "apiToken"]), secrets={"apiToken": self.CANARY}
-        )
+        [line] = mistakes(changed("models.digits.secrets", ["apiToken", "apiToken"]), secrets={"apiToken": self.CANARY})
         assert line == "model-serving:models.digits.secrets: apiToken is listed more than once -> list each once"
 
 

@@ -1,7 +1,5 @@
 """What a model's folder must hold, and what its author is told where it does not."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -9,20 +7,13 @@ import numpy as np
 import pytest
 
 from model.exporter.errors import ExportError
-from model.exporter.folder import PACKAGE, Goal, check_held_out, load_folder
+from model.exporter.folder import Goal, check_held_out, load_folder
 
 GOOD = """
     MINIMUM_ACCURACY = 0.9
     def train(): return "model"
     def held_out(): return [[1.0], [2.0]], [0, 1]
 """
-
-
-@pytest.fixture(autouse=True)
-def forget_imports() -> Iterator[None]:
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
-        del sys.modules[name]
 
 
 def write(folder: Path, train: str, **modules: str) -> Path:

@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from model.exporter import pipeline
 from model.exporter.__main__ import main
 from model.exporter.contract import CONTRACT_FILE
 from model.exporter.errors import ExportError
-from model.exporter.folder import PACKAGE, Arrays
+from model.exporter.folder import Arrays
 from model.server import model as server_model
 
 TRAIN = """
@@ -75,13 +74,6 @@ class Framework:
 
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}
-
-
-@pytest.fixture(autouse=True)
-def forget_imports() -> Iterator[None]:
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
-        del sys.modules[name]
 
 
 def build(root: Path, monkeypatch: pytest.MonkeyPatch, *, error: float = 0.0, minimum: float = 0.9) -> Path:

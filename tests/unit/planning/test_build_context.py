@@ -56,6 +56,17 @@ def test_what_a_build_gets(root: Path) -> None:
     }
 
 
+def test_a_finished_model_joins_it_and_leaves_it(root: Path) -> None:
+    (root / "saved/variables").mkdir(parents=True)
+    (root / "saved/saved_model.pb").write_text("graph\n")
+    (root / "saved/variables/data").write_text("weights\n")
+    context = root / stage("digits", SOURCE, artifact=Path("saved"), root=root)
+    assert (context / "artifact/saved_model.pb").read_text() == "graph\n"
+    assert (context / "artifact/variables/data").read_text() == "weights\n"
+    stage("digits", SOURCE, root=root)
+    assert not (context / "artifact").exists()
+
+
 def test_leftovers_of_python_editors_and_systems_are_no_part_of_it(root: Path) -> None:
     clean = fingerprint(root / stage("digits", SOURCE, root=root))
     for name in ("__pycache__/train.cpython-311.pyc", ".DS_Store", ".idea/x.xml", "old.pyc"):

@@ -1,0 +1,55 @@
+"""How a build reaches the store that a finished model lies in: what the store's own client would read on this machine.
+
+Handed to builds as a secret, like pip's settings: it holds credentials, and must neither end up in an image nor decide
+whether one is built again.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_VARIABLES = {
+    "s3": (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+    ),
+    "oci": (),
+}
+
+
+def kind(artifact: str | None) -> str:
+    """Where a model comes from: none (trained by the build), folder (of this project) or remote."""
+    if artifact is None:
+        return "none"
+    return "remote" if "://" in artifact else "folder"
+
+
+def access(artifact: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """Variables and files that the client of the artifact's store reads, as JSON; "" where there is no store.
+
+    A file is stated by the variable that names it to the client. Credential helpers are programs of this machine and
+    cannot be handed over: use credentials in the variables or files themselves.
+    """
+    if artifact is None or kind(artifact) != "remote":
+        return ""
+    scheme = artifact.partition("://")[0]
+    variables = {name: environ[name] for name in _VARIABLES[scheme] if environ.get(name)}
+    files = {name: path.read_text("utf-8") for name, path in _files(scheme, environ).items() if path.is_file()}
+    return json.dumps({"variables": variables, "files": files})
+
+
+def _files(scheme: str, environ: Mapping[str, str]) -> dict[str, Path]:
+    home = Path(environ.get("HOME") or Path.home())
+    if scheme == "oci":
+        return {"DOCKER_CONFIG": Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json"}
+    return {
+        "AWS_SHARED_CREDENTIALS_FILE": Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws/credentials"),
+        "AWS_CONFIG_FILE": Path(environ.get("AWS_CONFIG_FILE") or home / ".aws/config"),
+    }

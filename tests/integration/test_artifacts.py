@@ -1,0 +1,269 @@
+"""Finished models: from a folder, from a store like S3, from a registry; and what is refused because it could run code.
+
+The stores are real ones of their kind on this machine.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import onnx
+import pytest
+
+from components.planning import artifact_access
+from model.iris.train import train as train_iris
+from tests.support.building import build_model
+from tests.support.cluster import LocalCluster
+from tests.support.registry import digest
+from tests.support.services import free_port
+from tests.support.workspace import ROOT
+
+pytestmark = pytest.mark.integration
+
+HERE = Path(__file__).parent
+Build = Callable[..., tuple[Path, subprocess.CompletedProcess[str]]]
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished ONNX model, and the folder `checks` that judges it, which trains nothing."""
+    home = tmp_path_factory.mktemp("finished")
+    (home / "model").mkdir()
+    onnx.save(train_iris(), home / "model/model.onnx")
+    (home / "model/README.md").write_text("Trained elsewhere.\n")
+    shutil.copytree(ROOT / "model/iris", home / "checks")
+    (home / "checks/train.py").write_text(
+        "from .data import load\nMINIMUM_ACCURACY = 0.9\n\n\n"
+        "def held_out():\n    _, split = load()\n    return split.measures, split.labels\n"
+    )
+    return home
+
+
+@pytest.fixture(scope="module")
+def build(finished: Path, local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """`build("s3://...", environ)` builds from that artifact as the program would; gives the folder and the log."""
+
+    def call(artifact: str, environ: dict[str, str] | None = None) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        out = tmp_path_factory.mktemp("out")
+        done = build_model(
+            finished / "checks",
+            "onnx",
+            out,
+            local_cluster.env,
+            artifact=None if "://" in artifact else Path(artifact),
+            arguments={"ARTIFACT_KIND": artifact_access.kind(artifact), "ARTIFACT": artifact},
+            secrets={"artifact_access": artifact_access.access(artifact, environ or {"HOME": str(finished)})},
+        )
+        return out, done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
+    """`s3(script)` runs Python with a client `s3` of a store; returns the environment that reaches it."""
+    home = tmp_path_factory.mktemp("store")
+    subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
+    python = home / "venv/bin/python"
+    requirements = HERE / "stores/requirements.txt"
+    subprocess.run([python, "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements], check=True)
+    port = free_port()
+    environ = {
+        "HOME": str(home),
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": "canary-of-the-store",
+        "AWS_REGION": "eu-central-1",
+    }
+    server = subprocess.Popen(
+        [home / "venv/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def run(script: str) -> dict[str, str]:
+        client = "import boto3\ns3 = boto3.client('s3', region_name='us-east-1')\n"
+        subprocess.run([python, "-c", client + script], env={**os.environ, **environ}, check=True)
+        return environ
+
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                httpx.get(environ["AWS_ENDPOINT_URL"], timeout=2)
+                break
+            except httpx.TransportError:
+                assert server.poll() is None, "the store ended at once"
+                assert time.monotonic() < deadline, "the store does not answer"
+                time.sleep(0.1)
+        yield run
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def assert_is_the_finished_model(out: Path, done: subprocess.CompletedProcess[str], finished: Path) -> None:
+    assert done.returncode == 0, done.stdout
+    contract = json.loads((out / "contract.json").read_text())
+    assert contract["metrics"]["held_out_accuracy"] >= 0.9
+    weights = {w.name: w.SerializeToString() for w in onnx.load(finished / "model/model.onnx").graph.initializer}
+    built = onnx.load(out / "model.onnx").graph.initializer
+    assert sorted(w.raw_data for w in built) == sorted(
+        onnx.TensorProto.FromString(w).raw_data for w in weights.values()
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode != 0
+    [line] = {line.partition("export failed: ")[2] for line in done.stdout.splitlines() if " export failed: " in line}
+    return line
+
+
+def tree_digest(folder: Path) -> str:
+    command = "find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True).stdout.split()[0]
+
+
+def test_from_a_folder(build: Build, finished: Path) -> None:
+    assert_is_the_finished_model(*build(str(finished / "model")), finished)
+
+
+def test_from_a_store_pinned_by_content(build: Build, s3: Callable[[str], dict[str, str]], finished: Path) -> None:
+    environ = s3(
+        "s3.create_bucket(Bucket='models')\n"
+        + "".join(
+            f"s3.upload_file({str(finished / 'model' / name)!r}, 'models', 'iris/7/{name}')\n"
+            for name in ("model.onnx", "README.md")
+        )
+    )
+    pin = tree_digest(finished / "model")
+    assert_is_the_finished_model(*build(f"s3://models/iris/7/@sha256:{pin}", environ), finished)
+    one = hashlib.sha256((finished / "model/model.onnx").read_bytes()).hexdigest()
+    assert_is_the_finished_model(*build(f"s3://models/iris/7/model.onnx@sha256:{one}", environ), finished)
+
+    s3("s3.put_object(Bucket='models', Key='iris/7/README.md', Body=b'Trained somewhere else.')")
+    out, done = build(f"s3://models/iris/7/@sha256:{pin[::-1]}", environ)
+    assert f"not the sha256:{pin[::-1]} that the stack file pins" in refused(done)
+    assert not list(out.iterdir())
+    _, done = build(f"s3://models/iris/8/@sha256:{pin}", environ)
+    assert "s3://models/iris/8/: nothing there" in refused(done)
+    _, done = build(f"s3://nothing/iris/7/model.onnx@sha256:{pin}", environ)
+    assert "ClientError" in refused(done)
+    assert "canary" not in done.stdout
+
+
+def test_from_a_registry(build: Build, local_cluster: LocalCluster, finished: Path) -> None:
+    base = f"http://{local_cluster.registry}/v2/artifacts/iris"
+
+    def push(content: bytes) -> dict[str, Any]:
+        location = httpx.post(f"{base}/blobs/uploads/").raise_for_status().headers["Location"]
+        url = httpx.URL(location).copy_merge_params({"digest": digest(content)})
+        headers = {"Content-Type": "application/octet-stream"}
+        httpx.put(url, content=content, headers=headers).raise_for_status()
+        return {"digest": digest(content), "size": len(content)}
+
+    def push_manifest(layers: list[dict[str, Any]]) -> str:
+        empty = push(b"{}") | {"mediaType": "application/vnd.oci.empty.v1+json"}
+        manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": empty, "layers": layers}
+        body = json.dumps(manifest | {"artifactType": "application/vnd.example.model"}).encode()
+        url = f"{base}/manifests/{digest(body)}"
+        httpx.put(url, content=body, headers={"Content-Type": OCI_MANIFEST}).raise_for_status()
+        return f"oci://{local_cluster.registry}/artifacts/iris@{digest(body)}"
+
+    layer = push((finished / "model/model.onnx").read_bytes()) | {"mediaType": "application/octet-stream"}
+    named = {"annotations": {"org.opencontainers.image.title": "model.onnx"}}
+    assert_is_the_finished_model(*build(push_manifest([layer | named])), finished)
+
+    outside = {"annotations": {"org.opencontainers.image.title": "../model.onnx"}}
+    assert "'../model.onnx' lies outside of its folder" in refused(build(push_manifest([layer | outside]))[1])
+    assert "not an artifact of files" in refused(build(push_manifest([layer]))[1])
+    missing = f"oci://{local_cluster.registry}/artifacts/iris@sha256:{'0' * 64}"
+    assert "the registry answers 404" in refused(build(missing)[1])
+
+
+# What is appended to an example's train.py, so that its trained model goes through a file, as a finished one does.
+SAVED = {
+    ("digits", "keras"): "_trained().save(folder / 'model.keras')",
+    ("cars", "sklearn"): "__import__('skops.io').io.dump(_trained(), folder / 'model.skops')",
+    ("tumours", "pytorch"): (
+        "torch.export.save(torch.export.export(_trained().eval(), (torch.ones(2, 30),), "
+        "dynamic_shapes=({0: torch.export.Dim('batch')},)), folder / 'model.pt2')"
+    ),
+}
+# The file with its weights replaced by a pickle that ends the build at once, were it ever read as one.
+PICKLE_IN_PT2 = (
+    SAVED["tumours", "pytorch"]
+    + """
+    import io, os, zipfile
+
+    class Code:
+        def __reduce__(self):
+            return os._exit, (77,)
+
+    code = io.BytesIO()
+    torch.save(Code(), code)
+    parts = {name: zipfile.ZipFile(folder / 'model.pt2').read(name) for name in
+             zipfile.ZipFile(folder / 'model.pt2').namelist()}
+    with zipfile.ZipFile(folder / 'model.pt2', 'w') as changed:
+        for name, content in parts.items():
+            changed.writestr(name, code.getvalue() if name.endswith('state_dict.pt') else content)
+"""
+)
+UNSAFE = {
+    ("digits", "keras"): (
+        "keras.Sequential([keras.Input((8, 8)), keras.layers.Lambda(lambda x: x)]).save(folder / 'model.keras')",
+        "Keras cannot read it in safe mode",
+    ),
+    ("cars", "sklearn"): (
+        "__import__('pickle').dump(_trained(), open(folder / 'model.pkl', 'wb'))",
+        "model.pkl is a pickle, which runs whatever code it holds when it is read. Save the model with skops.io.dump",
+    ),
+    ("tumours", "pytorch"): (
+        "torch.save(_trained(), folder / 'model.pth')",
+        "model.pth is a pickle of PyTorch's, or weights without their model. Save the model with torch.export.save",
+    ),
+}
+
+
+def through_a_file(name: str, framework: str, save: str, folder: Path) -> Path:
+    source = folder / f"{name}-from-a-file"
+    shutil.copytree(ROOT / "model" / name, source)
+    with (source / "train.py").open("a") as training:
+        training.write(
+            "\n\n_trained = train\n\n\ndef train():\n    import tempfile\n    from pathlib import Path\n\n"
+            f"    from exporter.{framework}_framework import load\n\n"
+            f"    folder = Path(tempfile.mkdtemp())\n    {save}\n    return load(folder)\n"
+        )
+    return source
+
+
+@pytest.mark.parametrize(("name", "framework"), SAVED)
+def test_a_finished_model_of_each_framework(
+    name: str, framework: str, local_cluster: LocalCluster, tmp_path: Path
+) -> None:
+    source = through_a_file(name, framework, SAVED[name, framework], tmp_path)
+    done = build_model(source, framework, tmp_path / "out", local_cluster.env)
+    assert done.returncode == 0, done.stdout
+    assert json.loads((tmp_path / "out/contract.json").read_text())["metrics"]["held_out_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "framework", "save", "reason"),
+    [(*key, *case) for key, case in UNSAFE.items()]
+    + [("tumours", "pytorch", PICKLE_IN_PT2, "model.pt2: PyTorch 2.6.0+debian cannot read it: UnpicklingError")],
+)
+def test_a_file_that_may_run_code_is_refused_with_the_way_out(
+    name: str, framework: str, save: str, reason: str, local_cluster: LocalCluster, tmp_path: Path
+) -> None:
+    source = through_a_file(name, framework, save, tmp_path)
+    done = build_model(source, framework, tmp_path / "out", local_cluster.env)
+    assert reason in refused(done)
