@@ -18,6 +18,7 @@ class ModelImageArgs:
         source: the folder of the model's training code, relative to the project.
         artifact: a finished model to build from instead of training, as the configuration names it.
         repository: registry and path; the model's name is appended.
+        public_key: the key that the image's server will demand a signature of, and `signing_key` its other half.
         platforms: like "linux/arm64"; none for the builder's own.
     """
 
@@ -27,6 +28,8 @@ class ModelImageArgs:
     source: str
     repository: str
     artifact: str | None = None
+    public_key: str | None = None
+    signing_key: pulumi.Input[str] | None = None
     platforms: tuple[str, ...] = ()
 
 
@@ -45,13 +48,15 @@ class ModelImage(pulumi.ComponentResource):
         tag = names.build_tag(args.repository, args.model, args.stack)
         # A preview builds nothing: it has to know that there are secrets, not what is in them.
         building = not pulumi.runtime.is_dry_run()
-        secrets = {
+        secrets: dict[str, pulumi.Input[str]] = {
             "pip_conf": pip_settings.pip_conf() if building else "",
             "ca_bundle": pip_settings.ca_bundle() if building else "",
         }
         kind = artifact_access.kind(args.artifact)
         if kind == "remote":
             secrets["artifact_access"] = artifact_access.access(args.artifact) if building else ""
+        if args.signing_key is not None:
+            secrets["signing_key"] = args.signing_key if building else ""
         local = Path(args.artifact) if args.artifact and kind == "folder" else None
         image = docker_build.Image(
             f"{name}-build",
@@ -78,4 +83,6 @@ def _build_args(args: ModelImageArgs, kind: str) -> dict[str, pulumi.Input[str]]
     values: dict[str, pulumi.Input[str]] = {"FRAMEWORK": args.framework}
     if args.artifact is not None:
         values |= {"ARTIFACT_KIND": kind, "ARTIFACT": args.artifact}
+    if args.signing_key is not None and args.public_key is not None:
+        values |= {"SIGNING": "key", "SIGNING_PUBLIC_KEY": args.public_key}
     return values

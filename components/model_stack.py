@@ -51,6 +51,7 @@ class ModelStack(pulumi.ComponentResource):
                     config=config,
                     image=config.image or builds[model].reference,
                     pull_secret=args.config.registry.pull_secret if args.config.registry else None,
+                    public_key=args.config.signing.public_key if args.config.signing else None,
                     secrets=args.secrets,
                     namespace=self.namespace,
                     namespace_name=args.config.namespace,
@@ -63,7 +64,7 @@ class ModelStack(pulumi.ComponentResource):
 
     def _builds(self, args: ModelStackArgs) -> Mapping[str, ModelImage]:
         """The images that are built here, by model. The others are promoted by their digest."""
-        registry = args.config.registry
+        registry, signing = args.config.registry, args.config.signing
         return {
             model: ModelImage(
                 model,
@@ -73,6 +74,8 @@ class ModelStack(pulumi.ComponentResource):
                     framework=config.source.framework,
                     source=config.source.path,
                     artifact=config.source.artifact,
+                    public_key=signing.public_key if signing else None,
+                    signing_key=args.secrets[signing.private_key] if signing and signing.private_key else None,
                     repository=registry.repository,
                     platforms=args.config.image.platforms,
                 ),

@@ -21,6 +21,7 @@ class ServedModelArgs:
     Attributes:
         image: repository@sha256:<digest>, built here or elsewhere.
         pull_secret: name of an existing Secret with the registry's credentials, if the nodes need one.
+        public_key: the key that the model must be signed with, if it must be.
         secrets: values of the secrets that the model names, by key.
         namespace: an output of the namespace, so that it exists before the model does.
         namespace_name: its name as text.
@@ -31,6 +32,7 @@ class ServedModelArgs:
     config: ModelConfig
     image: pulumi.Input[str]
     pull_secret: str | None
+    public_key: str | None
     secrets: Mapping[str, pulumi.Input[str]]
     namespace: pulumi.Input[str]
     namespace_name: str
@@ -50,7 +52,7 @@ class ServedModel(pulumi.ComponentResource):
         super().__init__("model-serving:model:ServedModel", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         selector = names.selector_labels(args.stack, args.model)
-        runtime = runtime_of(args.model, args.config)
+        runtime = runtime_of(args.model, args.config, args.public_key)
         settings = ModelSettings(
             name,
             ModelSettingsArgs(

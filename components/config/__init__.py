@@ -15,6 +15,7 @@ from components.config.sections import (
     RegistryConfig,
     ResourcesConfig,
     ServiceConfig,
+    SigningConfig,
     SourceConfig,
 )
 from components.config.stack import LoadedConfig, StackConfig
@@ -31,6 +32,7 @@ __all__ = [
     "RegistryConfig",
     "ResourcesConfig",
     "ServiceConfig",
+    "SigningConfig",
     "SourceConfig",
     "StackConfig",
 ]

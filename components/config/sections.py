@@ -25,6 +25,7 @@ from components.config.types import (
     ObjectName,
     Port,
     ProjectPath,
+    PublicKey,
     Replicas,
     Seconds,
     SecretKey,
@@ -32,7 +33,17 @@ from components.config.types import (
 )
 
 # Set by the program for its own server (components/planning/runtimes.py), so a model's `env` may not hold them.
-RESERVED_ENV = frozenset({"MODEL_NAME", "MODEL_DIR", "PORT", "TERMINATION_LOG", "DRAIN_SECONDS"})
+RESERVED_ENV = frozenset(
+    {
+        "MODEL_NAME",
+        "MODEL_DIR",
+        "MODEL_SIGNATURE",
+        "SIGNATURE_PUBLIC_KEY",
+        "PORT",
+        "TERMINATION_LOG",
+        "DRAIN_SECONDS",
+    }
+)
 
 
 class Section(BaseModel):
@@ -52,6 +63,16 @@ class ImageConfig(Section):
     """How images are built. Without platforms, the builder's own platform is built."""
 
     platforms: tuple[Literal["linux/amd64", "linux/arm64"], ...] = ()
+
+
+class SigningConfig(Section):
+    """Who may have built the models: each server refuses a model that is not signed with this key.
+
+    `private_key` is the key of the secret that holds the other half; only a stack that builds models needs it.
+    """
+
+    public_key: PublicKey
+    private_key: SecretKey | None = None
 
 
 class SourceConfig(Section):

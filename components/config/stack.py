@@ -11,7 +11,7 @@ from pulumi.runtime import config as runtime_config
 from pydantic import ValidationError
 
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer, Problem, unknown_key
-from components.config.sections import ImageConfig, Models, RegistryConfig, Section
+from components.config.sections import ImageConfig, Models, RegistryConfig, Section, SigningConfig
 from components.config.types import SECRET_KEY, ClusterName, NamespaceName
 
 # Kubernetes' limit for a label's value. The instance label joins the names of the stack and of the model.
@@ -33,6 +33,7 @@ class StackConfig(Section):
     models: Models
     registry: RegistryConfig | None = None
     image: ImageConfig = ImageConfig()
+    signing: SigningConfig | None = None
 
     @classmethod
     def load(cls) -> LoadedConfig:
@@ -60,6 +61,7 @@ class _Loader:
             *self._secret_sections(),
             *self._unknown_keys(data),
             *self._missing_registry(data),
+            *self._missing_signing_key(data),
             *self._long_names(data),
             *self._missing_secrets(data),
         ]
@@ -76,6 +78,8 @@ class _Loader:
         if problems or config is None:
             raise ConfigError(self._stack, sorted(problems, key=lambda problem: [str(part) for part in problem.path]))
         keys = {key for model in config.models.values() for key in model.secrets}
+        if config.signing is not None and config.signing.private_key is not None:
+            keys.add(config.signing.private_key)
         return LoadedConfig(config, {key: self._settings.require_secret(key) for key in sorted(keys)})
 
     def _is_given(self, key: str) -> bool:
@@ -141,6 +145,16 @@ class _Loader:
                 fix=self._commands.set(("registry", "repository"), "registry.example.com/team/models"),
             )
 
+    def _missing_signing_key(self, data: Mapping[str, Any]) -> Iterator[Problem]:
+        signing = data.get("signing")
+        built = [name for name, model in _models(data) if model.get("source") is not None]
+        if built and isinstance(signing, dict) and signing.get("privateKey") is None:
+            yield Problem(
+                path=("signing", "privateKey"),
+                message=f"is required and missing; the key of the secret to sign {', '.join(built)} with",
+                fix=self._commands.set(("signing", "privateKey"), "signingKey"),
+            )
+
     def _long_names(self, data: Mapping[str, Any]) -> Iterator[Problem]:
         for name, _ in _models(data):
             if len(label := f"{self._stack}-{name}") > _MAX_LABEL:
@@ -172,6 +186,9 @@ def _models(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Where a secret is asked for, and its key; what cannot be a key is the schema's to refuse."""
+    signing = data.get("signing")
+    if isinstance(signing, dict) and isinstance(key := signing.get("privateKey"), str) and re.match(SECRET_KEY, key):
+        yield ("signing", "privateKey"), key
     for name, model in _models(data):
         secrets = model.get("secrets")
         if isinstance(secrets, list):

@@ -162,6 +162,21 @@ SecretKey = Annotated[
     ),
 ]
 
+# One line, so that it is a plain value in a stack file, an environment variable and a build argument.
+PublicKey = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9+/]{100,300}={0,2}$",
+        title="public key",
+        description="the public half of an elliptic curve key, in one line: what stands between the BEGIN and END of "
+        "its PEM, or: openssl ec -in KEY -pubout -outform DER | base64 -w0",
+        examples=[
+            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEcboz2vGYIIbBQh4WByBSdpYW"
+            "rq6OaLv4tF6P/WsLg2a6QOO4OBu/mh6QHRurQ9KJjl0VYUuOiAqSe5UcLE4R4g=="
+        ],
+    ),
+]
+
 # The server runs without any capability, so it cannot listen below 1024.
 Port = Annotated[
     int,

@@ -46,11 +46,11 @@ class Runtime:
     shared_memory: str | None = None
 
 
-def runtime_of(model: str, config: "ModelConfig") -> Runtime:
-    """The runtime that the configuration of a model names."""
+def runtime_of(model: str, config: "ModelConfig", public_key: str | None = None) -> Runtime:
+    """The runtime that the configuration of a model names. Our own demands a signature of `public_key`."""
     match config.runtime:
         case "onnx":
-            return _onnx(model, config)
+            return _onnx(model, config, public_key)
         case "tf-serving":
             return _tf_serving(model, config)
         case "triton":
@@ -63,7 +63,7 @@ def runtime_of(model: str, config: "ModelConfig") -> Runtime:
             return _image(config, config.container)
 
 
-def _onnx(model: str, config: "ModelConfig") -> Runtime:
+def _onnx(model: str, config: "ModelConfig", public_key: str | None) -> Runtime:
     ports = _ports(config, http=8080)
     return Runtime(
         ports=ports,
@@ -74,6 +74,7 @@ def _onnx(model: str, config: "ModelConfig") -> Runtime:
             "PORT": str(ports["http"]),
             # A leaving server finishes the longest request; the pod's grace period allows for it (rollout.py).
             "DRAIN_SECONDS": str(config.request_timeout_seconds),
+            **({"SIGNATURE_PUBLIC_KEY": public_key} if public_key else {}),
         },
     )
 

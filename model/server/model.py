@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import batching
+from . import batching, signature
 from . import contract as contracts
 from .contract import Contract
 from .session import Session
@@ -36,13 +36,19 @@ class Model:
         return self.contract.signature
 
 
-def load(name: str, folder: Path, threads: int, *, batched: bool = False) -> Model:
+def load(
+    name: str, folder: Path, threads: int, *, batched: bool = False, signed: tuple[Path, str] | None = None
+) -> Model:
     """Verifies the files, loads the model, replays its golden requests; in a batch, too, if it is to be `batched`.
+
+    `signed` is where its signature must be, and the public key that it must be of.
 
     Raises: RefusalError: any of them is not as the contract says.
     """
     started = time.perf_counter()
     contract, digest = contracts.read(folder)
+    if signed:
+        signature.verify(*signed, contract, digest)
     contracts.verify_files(contract, folder)
     session = Session(folder / contracts.MODEL_FILE, threads)
     contracts.verify_signature(contract, session.signature)

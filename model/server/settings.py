@@ -31,6 +31,8 @@ class Settings:
     max_batch_size: int
     max_batch_delay_seconds: float
     refuse_non_finite: bool
+    signature: Path
+    public_key: str | None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -68,6 +70,8 @@ class Settings:
             max_batch_size=_whole(environ, "MAX_BATCH_SIZE", 1, 1, 1 << 16),
             max_batch_delay_seconds=_seconds(environ, "MAX_BATCH_DELAY_SECONDS", "0", most=1),
             refuse_non_finite=non_finite == "refuse",
+            signature=Path(environ.get("MODEL_SIGNATURE", "/signature/model.sig")),
+            public_key=environ.get("SIGNATURE_PUBLIC_KEY") or None,
         )
 
 

@@ -5,6 +5,9 @@ from typing import Any
 
 import pulumi
 import pytest
+from pydantic import TypeAdapter
+
+from components.config.types import PublicKey
 
 from .recording import DIGEST, DIGITS, NODE_PORT, ROOT, STACK, Recording, golden, record
 
@@ -96,6 +99,22 @@ class TestImages:
         assert "secrets" in image.secret
         assert "canary" in image.inputs["secrets"]["artifact_access"]
         assert "artifact_access" in image.inputs["ignoreSecretsInDiffCalculation"]
+        assert not [r for r in recording.resources if r is not image and "canary" in repr(r)]
+
+    def test_a_signed_model_is_built_with_the_private_key_and_served_with_the_public_one(self) -> None:
+        public_key = TypeAdapter(PublicKey).json_schema()["examples"][0]
+        signing = {"publicKey": public_key, "privateKey": "signingKey"}
+        recording = record(STACK | {"signing": signing}, secrets={"signingKey": "canary"})
+        [image] = [r for r in recording.resources if r.type == "docker-build:index:Image"]
+        assert image.inputs["buildArgs"] == {
+            "FRAMEWORK": "keras",
+            "SIGNING": "key",
+            "SIGNING_PUBLIC_KEY": public_key,
+        }
+        assert "secrets" in image.secret
+        assert image.inputs["secrets"]["signing_key"] == "canary"
+        settings = [r.inputs["data"] for r in recording.resources if r.type.endswith(":ConfigMap")]
+        assert [data["SIGNATURE_PUBLIC_KEY"] for data in settings] == [public_key]
         assert not [r for r in recording.resources if r is not image and "canary" in repr(r)]
 
     def test_the_context_is_staged_before_it_is_named(self, project: Path) -> None:

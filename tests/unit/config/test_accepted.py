@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from components.config import LoadedConfig, ResourcesConfig
+from components.config.types import PublicKey
 
 from .conftest import Load
 
@@ -26,6 +27,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "namespace": "models",
         "registry": {"repository": "localhost:5001/models", "pullSecret": None},
         "image": {"platforms": ()},
+        "signing": None,
         "models": {
             "digits": {
                 "source": {"framework": "keras", "path": "model/digits", "artifact": None},
@@ -118,6 +120,18 @@ def test_a_promoted_image_needs_no_registry_and_no_source(load: Load) -> None:
     ).config
     assert config.registry is None
     assert config.models["digits"].source is None
+
+
+def test_models_that_are_built_elsewhere_need_no_private_key(load: Load) -> None:
+    public_key = TypeAdapter(PublicKey).json_schema()["examples"][0]
+    promoted = {"digits": {"image": f"r.example.com/m@{DIGEST}"}}
+    loaded = load(SMALLEST | {"models": promoted, "signing": {"publicKey": public_key}})
+    assert loaded.secrets == {}
+    built = load(
+        SMALLEST | {"signing": {"publicKey": public_key, "privateKey": "signingKey"}}, secrets={"signingKey": "canary"}
+    )
+    assert set(built.secrets) == {"signingKey"}
+    assert "canary" not in repr(built.config)
 
 
 def test_the_namespace_of_the_keys_is_the_same_under_another_project_name(load: Load) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
+
+from components.config.types import PublicKey
 
 from .test_accepted import SMALLEST
 
@@ -20,6 +23,7 @@ MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M 
 CPU = "cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2"
 BY_DIGEST = "repository@sha256:<64 hex digits>; a tag alone can change under a running service"
 EXAMPLE_IMAGE = f"registry.example.com/team/models/digits@{DIGEST}"
+PUBLIC_KEY = TypeAdapter(PublicKey).json_schema()["examples"][0]
 HEX = "@sha256:<64 hex digits>"
 ARTIFACT = f"a folder of this project, s3://bucket/key{HEX} or oci://registry/repository{HEX}"
 FOLDER = 'a path below the project\'s folder with "/" between its parts'
@@ -44,12 +48,12 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a section that does not exist": (
         "namespaces", "typo",
         'model-serving:namespaces: unknown key, did you mean "namespace"? '
-        "allowed: cluster, namespace, models, registry, image "
+        "allowed: cluster, namespace, models, registry, image, signing "
         "-> pulumi config rm model-serving:namespaces --stack dev",
     ),
     "a section like nothing": (
         "xyz", {"a": 1},
-        "model-serving:xyz: unknown key; allowed: cluster, namespace, models, registry, image "
+        "model-serving:xyz: unknown key; allowed: cluster, namespace, models, registry, image, signing "
         "-> pulumi config rm model-serving:xyz --stack dev",
     ),
     "a misspelt key": (
@@ -135,6 +139,11 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "cluster", {"name": "local"},
         'model-serving:cluster: a section is not a cluster name; allowed: "local" (the current context of your '
         "kubeconfig) or the name of a kubeconfig context -> pulumi config set model-serving:cluster local --stack dev",
+    ),
+    "models that are built and not signed": (
+        "signing", {"publicKey": PUBLIC_KEY},
+        "model-serving:signing.privateKey: is required and missing; the key of the secret to sign digits with "
+        "-> pulumi config set --path 'model-serving:signing.privateKey' signingKey --stack dev",
     ),
     "a platform that is not built": (
         "image", {"platforms": ["linux/x86"]},
@@ -523,6 +532,17 @@ class TestSecrets:
             "-> pulumi config set --secret model-serving:apiToken --stack dev",
         ]
 
+    def test_to_sign_with_has_no_value(self, mistakes: Mistakes) -> None:
+        signing = {"publicKey": PUBLIC_KEY, "privateKey": "signingKey"}
+        assert mistakes(SMALLEST | {"signing": signing, "signingKey": self.CANARY}) == [
+            "model-serving:signing.privateKey: the secret signingKey is stored in plain text "
+            "-> pulumi config set --secret model-serving:signingKey --stack dev"
+        ]
+        assert mistakes(SMALLEST | {"signing": signing}) == [
+            "model-serving:signing.privateKey: the secret signingKey has no value "
+            "-> pulumi config set --secret model-serving:signingKey --stack dev"
+        ]
+
     def test_twice(self, mistakes: Mistakes) -> None:
         [line] = mistakes(changed("models.digits.secrets", ["apiToken", "apiToken"]), secrets={"apiToken": self.CANARY})
         assert line == "model-serving:models.digits.secrets: apiToken is listed more than once -> list each once"
@@ -533,6 +553,16 @@ def test_names_that_do_not_fit_a_label_are_refused_not_cut(mistakes: Mistakes) -
     config = SMALLEST | {"models": {name: SMALLEST["models"]["digits"]}}
     [line] = mistakes(config, stack="s" * 30)
     assert line.startswith(f'model-serving:models.{name}: the label "{"s" * 30}-{name}" has 71 characters; allowed: 63')
+
+
+def test_a_public_key_is_one_line(mistakes: Mistakes) -> None:
+    promoted = {"models": {"digits": {"image": EXAMPLE_IMAGE}}}
+    assert mistakes(SMALLEST | promoted | {"signing": {"publicKey": "-----BEGIN PUBLIC KEY-----"}}) == [
+        'model-serving:signing.publicKey: "-----BEGIN PUBLIC KEY-----" is not a public key; allowed: the public half '
+        "of an elliptic curve key, in one line: what stands between the BEGIN and END of its PEM, or: openssl ec -in "
+        "KEY -pubout -outform DER | base64 -w0 "
+        f"-> pulumi config set --path 'model-serving:signing.publicKey' {PUBLIC_KEY} --stack dev"
+    ]
 
 
 def test_a_broken_section_is_shown_as_such(mistakes: Mistakes) -> None:

@@ -1,0 +1,81 @@
+"""A model signed by its build with model-signing, and a server that verifies it with the public key."""
+
+import base64
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tests.support.building import build_model
+from tests.support.cluster import LocalCluster
+from tests.unit.server.running import serving, start
+
+pytestmark = pytest.mark.integration
+
+CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1()}
+
+
+def pair(curve: ec.EllipticCurve) -> tuple[str, str]:
+    """A private key (PEM), and its public half in one line."""
+    key = ec.generate_private_key(curve)
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return (
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        base64.b64encode(public).decode(),
+    )
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_what_the_build_signs_the_server_verifies(curve: str, local_cluster: LocalCluster, tmp_path: Path) -> None:
+    private, public = pair(CURVES[curve])
+    arguments = {"SIGNING": "key", "SIGNING_PUBLIC_KEY": public}
+    for target, out in (("model", "model"), ("signature", "stage")):
+        done = build_model(
+            Path("model/iris"),
+            "onnx",
+            tmp_path / out,
+            local_cluster.env,
+            arguments=arguments,
+            secrets={"signing_key": private},
+            target=target,
+        )
+        assert done.returncode == 0, done.stdout
+        assert "PRIVATE KEY" not in done.stdout
+    signature = tmp_path / "stage/signature/model.sig"
+    # The last stage that saw the key: nothing of its file system holds it.
+    secret = "".join(private.splitlines()[1:-1])[:40].encode()
+    kept = [path for path in (tmp_path / "stage").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert signature in kept
+    assert not [path for path in kept if secret in path.read_bytes()]
+
+    environment = {"SIGNATURE_PUBLIC_KEY": public, "MODEL_SIGNATURE": str(signature)}
+    with serving(tmp_path / "model", tmp_path / "scratch", **environment) as server:
+        assert httpx.get(f"{server.url}/v2/models/linear").status_code == 200
+
+    other = start(
+        tmp_path / "model", tmp_path / "other", **environment | {"SIGNATURE_PUBLIC_KEY": pair(CURVES[curve])[1]}
+    )
+    assert other.end(None) == 1
+    reason = "model.sig: not signed with SIGNATURE_PUBLIC_KEY's key, or changed since"
+    assert other.termination_log.read_text() == reason
+    assert [event["reason"] for event in other.events() if event["event"] == "refused"] == [reason]
+
+
+def test_a_private_key_of_another_pair_signs_nothing(local_cluster: LocalCluster, tmp_path: Path) -> None:
+    private, _ = pair(CURVES["P-256"])
+    _, public = pair(CURVES["P-256"])
+    done = build_model(
+        Path("model/iris"),
+        "onnx",
+        tmp_path / "stage",
+        local_cluster.env,
+        arguments={"SIGNING": "key", "SIGNING_PUBLIC_KEY": public},
+        secrets={"signing_key": private},
+        target="signature",
+    )
+    assert done.returncode != 0
+    assert "export failed: the signing key does not belong to the stack's public key" in done.stdout
+    assert json.dumps(private)[1:40] not in done.stdout
