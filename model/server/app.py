@@ -243,14 +243,25 @@ class App:
         self._metrics.refused(interface, error.status, known=name == self._settings.model_name)
         return error
 
-    def _find(self, name: str, rest: list[str]) -> Model:
-        """The model of that name and, where the path has one, version. 404: there is none; 503: not loaded yet."""
+    @property
+    def ready(self) -> bool:
+        """Whether requests are welcome."""
+        return self._engine.model is not None and not self.draining
+
+    def find(self, name: str, version: str | None) -> Model:
+        """The model of that name and version; None: whichever is here.
+
+        Raises: RequestError: 404: there is none; 503: it is still loading.
+        """
         if name != self._settings.model_name:
             raise RequestError(404, f"model {name!r}: unknown; this server has {self._settings.model_name!r}")
         model = self._loaded_model()
-        if rest and rest[0] == "versions" and rest[1] not in (model.version, tf_serving.version_number(model.version)):
-            raise RequestError(404, f"model {name!r}: no version {rest[1]!r}; this server has {model.version!r}")
+        if version not in (None, model.version, tf_serving.version_number(model.version)):
+            raise RequestError(404, f"model {name!r}: no version {version!r}; this server has {model.version!r}")
         return model
+
+    def _find(self, name: str, rest: list[str]) -> Model:
+        return self.find(name, rest[1] if rest and rest[0] == "versions" else None)
 
     def _loaded_model(self) -> Model:
         if self._engine.model is None:

@@ -6,6 +6,7 @@ for binary tensors: a body whose first bytes are the JSON, and whose others are 
 
 import math
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -204,7 +205,7 @@ def check_answer(name: str, values: NDArray[Any]) -> None:
 
 def _binary_size(tensor: Tensor, parameters: dict[str, Any], where: str) -> int | None:
     """How many bytes of binary data the tensor has; None: its data is JSON."""
-    _refuse_unsupported(parameters, where)
+    refuse_unsupported(parameters, where)
     size = parameters.get("binary_data_size")
     if size is None:
         return None
@@ -237,14 +238,14 @@ def check_finite(values: NDArray[Any], where: str) -> None:
 def _flag(parameters: dict[str, Any] | None, name: str, where: str, *, default: bool) -> bool:
     if not parameters:
         return default
-    _refuse_unsupported(parameters, where)
+    refuse_unsupported(parameters, where)
     value = parameters.get(name, default)
     if type(value) is not bool:
         raise RequestError(400, f"{where}: {name} must be true or false")
     return value
 
 
-def _refuse_unsupported(parameters: dict[str, Any], where: str) -> None:
+def refuse_unsupported(parameters: Mapping[str, Any], where: str) -> None:
     """Raises: RequestError: 400: for what would change the answer, and is not done here."""
     if asked := _NOT_SUPPORTED & parameters.keys():
         raise RequestError(400, f"{where}: parameter {min(asked)!r} is not supported")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -21,6 +22,9 @@ from .errors import RefusalError
 from .metrics import Metrics
 from .model import Model, load
 from .settings import LOG_LEVELS, Settings
+
+if TYPE_CHECKING:
+    from .grpc_server import GrpcServer
 
 TERMINATION_LOG = "/dev/termination-log"
 """Where Kubernetes reads why a container ended. It keeps 4,096 bytes."""
@@ -67,6 +71,7 @@ async def _serve(settings: Settings, started: float) -> None:
     engine = Engine(settings, metrics, executor)
     app = App(settings, metrics, engine)
     server = _server(app, settings)
+    grpc_server = await _start_grpc(settings, metrics, engine, app)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     loading = loop.run_in_executor(executor, _load, settings)
@@ -81,8 +86,21 @@ async def _serve(settings: Settings, started: float) -> None:
         await _drain(app, engine, settings, metrics)
     finally:
         server.stop()
+        if grpc_server is not None:
+            await grpc_server.stop(CLOSE_SECONDS)
         if not engine.in_flight:
             await asyncio.wait((serving,), timeout=CLOSE_SECONDS)
+
+
+async def _start_grpc(settings: Settings, metrics: Metrics, engine: Engine, app: App) -> "GrpcServer | None":
+    """Imports gRPC only where it is asked for: it takes memory, and time at the start."""
+    if settings.grpc_port is None:
+        return None
+    from .grpc_server import GrpcServer
+
+    server = GrpcServer(settings, metrics, engine, app)
+    await server.start()
+    return server
 
 
 def _server(app: App, settings: Settings) -> Server:
@@ -102,13 +120,7 @@ def _server(app: App, settings: Settings) -> Server:
 
 def _load(settings: Settings) -> Model:
     try:
-        return load(
-            settings.model_name,
-            settings.model_dir,
-            settings.threads,
-            batched=settings.max_batch_size > 1,
-            signed=(settings.signature, settings.public_key) if settings.public_key else None,
-        )
+        return load(settings.model_name, settings.model_dir, settings.threads, batched=settings.max_batch_size > 1)
     except RefusalError:
         raise
     except Exception as error:
