@@ -120,7 +120,13 @@ def _server(app: App, settings: Settings) -> Server:
 
 def _load(settings: Settings) -> Model:
     try:
-        return load(settings.model_name, settings.model_dir, settings.threads, batched=settings.max_batch_size > 1)
+        return load(
+            settings.model_name,
+            settings.model_dir,
+            settings.threads,
+            batched=settings.max_batch_size > 1,
+            signed=(settings.signature, settings.public_key) if settings.public_key else None,
+        )
     except RefusalError:
         raise
     except Exception as error:
