@@ -62,6 +62,7 @@ class _Loader:
             *self._unknown_keys(data),
             *self._missing_registry(data),
             *self._missing_signing_key(data),
+            *self._unverified_signatures(data),
             *self._long_names(data),
             *self._missing_secrets(data),
         ]
@@ -72,9 +73,7 @@ class _Loader:
         except ValidationError as error:
             explainer = Explainer(StackConfig.model_json_schema(mode="validation"), data, self._commands)
             details = error.errors(include_input=False, include_url=False, include_context=True)
-            problems += [
-                explainer.explain(detail) for detail in details if not self._is_secret(str(detail["loc"][0]))
-            ]
+            problems += [explainer.explain(detail) for detail in details if not self._is_secret(str(detail["loc"][0]))]
         if problems or config is None:
             raise ConfigError(self._stack, sorted(problems, key=lambda problem: [str(part) for part in problem.path]))
         keys = {key for model in config.models.values() for key in model.secrets}
@@ -154,6 +153,17 @@ class _Loader:
                 message=f"is required and missing; the key of the secret to sign {', '.join(built)} with",
                 fix=self._commands.set(("signing", "privateKey"), "signingKey"),
             )
+
+    def _unverified_signatures(self, data: Mapping[str, Any]) -> Iterator[Problem]:
+        """A stack that demands signatures must not run a server that looks at none."""
+        for name, model in _models(data):
+            runtime = model.get("runtime")
+            if data.get("signing") is not None and isinstance(runtime, str) and runtime != "onnx":
+                yield Problem(
+                    path=("models", name, "runtime"),
+                    message=f"{json.dumps(runtime)} verifies no signature, and signing demands one; allowed: onnx",
+                    fix="serve it from a stack without signing",
+                )
 
     def _long_names(self, data: Mapping[str, Any]) -> Iterator[Problem]:
         for name, _ in _models(data):

@@ -555,6 +555,23 @@ def test_names_that_do_not_fit_a_label_are_refused_not_cut(mistakes: Mistakes) -
     assert line.startswith(f'model-serving:models.{name}: the label "{"s" * 30}-{name}" has 71 characters; allowed: 63')
 
 
+def test_a_server_that_verifies_no_signature_is_not_run_where_one_is_demanded(mistakes: Mistakes) -> None:
+    triton = {
+        "image": EXAMPLE_IMAGE,
+        "runtime": "triton",
+        "files": {"image": EXAMPLE_IMAGE},
+    }
+    [line] = [
+        line
+        for line in mistakes(SMALLEST | {"models": {"m": triton}, "signing": {"publicKey": PUBLIC_KEY}})
+        if "models.m.runtime" in line
+    ]
+    assert line == (
+        'model-serving:models.m.runtime: "triton" verifies no signature, and signing demands one; allowed: onnx '
+        "-> serve it from a stack without signing"
+    )
+
+
 def test_a_public_key_is_one_line(mistakes: Mistakes) -> None:
     promoted = {"models": {"digits": {"image": EXAMPLE_IMAGE}}}
     assert mistakes(SMALLEST | promoted | {"signing": {"publicKey": "-----BEGIN PUBLIC KEY-----"}}) == [

@@ -1,0 +1,47 @@
+"""What docs/models.md says about bringing a model of one's own, done to the letter in a new folder."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from tests.support.cluster import LocalCluster
+from tests.support.workspace import ROOT, Workspace
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def workspace(local_cluster: LocalCluster, tmp_path: Path) -> Iterator[Workspace]:
+    workspace = Workspace.create(tmp_path / "checkout", "dev", local_cluster.env, tmp_path / "state")
+    workspace.set_config(namespace="own-model", models=None)
+    workspace.pulumi("install")
+    workspace.pulumi("stack", "init", "dev")
+    yield workspace
+    workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev", check=False)
+
+
+def test_bring_your_own_model(workspace: Workspace) -> None:
+    section = (ROOT / "docs/models.md").read_text().split("## Bring your own model")[1].split("\n## ")[0]
+    [train], [config], [request, *_] = (
+        re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL) for language in ("python", "yaml", "json")
+    )
+    [path] = re.findall(r"`(model/\w+/train\.py)`", section)
+    [label] = re.findall(r"`label`, is `\[(\d+)\]`", section)
+
+    (workspace.path / path).parent.mkdir(parents=True)
+    (workspace.path / path).write_text(train)
+    document = workspace.read_config()
+    document["config"] |= yaml.safe_load(config)
+    workspace.write_config(document)
+    workspace.up()
+
+    served = workspace.outputs()["models"]["wines"]
+    url = f"http://127.0.0.1:{served['nodePort']}/v2/models/wines/infer"
+    answer = httpx.post(url, json=json.loads(request), timeout=10).raise_for_status().json()
+    assert answer["outputs"][0]["name"] == "label"
+    assert answer["outputs"][0]["data"] == [int(label)]
