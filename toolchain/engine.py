@@ -22,6 +22,7 @@ from toolchain.services import builder
 from toolchain.stack import Stack
 
 _STAMP = ".requirements.sha256"
+_INSTALL = "Install it: https://www.pulumi.com/docs/install/"
 
 
 def environment(stack: Stack) -> dict[str, str]:
@@ -61,7 +62,7 @@ def prepare(stack: Stack, progress: Progress) -> None:
         raise ToolchainError(
             f"stack {stack.name}",
             "Pulumi is not installed, and tools are installed for stacks with `cluster: local` only",
-            "Install it: https://www.pulumi.com/docs/install/",
+            _INSTALL,
         )
     _ensure_virtualenv(stack, progress)
     _ensure_stack(stack)
@@ -148,10 +149,14 @@ def _ensure_stack(stack: Stack) -> None:
 
 def capture(stack: Stack, arguments: Sequence[str]) -> str:
     """Standard output of a quick Pulumi command. Raises ToolchainError with what it said when it fails."""
+    variables = {**os.environ, **environment(stack)}
+    if shutil.which("pulumi", path=variables.get("PATH")) is None:
+        todo = "Run: python3 -m toolchain install" if stack.local else _INSTALL
+        raise ToolchainError(f"pulumi {' '.join(arguments)}", "Pulumi is not installed", todo)
     done = subprocess.run(
         ["pulumi", *arguments, "--non-interactive"],
         cwd=stack.file.parent,
-        env={**os.environ, **environment(stack)},
+        env=variables,
         capture_output=True,
         text=True,
         check=False,

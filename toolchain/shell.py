@@ -49,6 +49,7 @@ def run(
             text=True,
             errors="replace",
             start_new_session=True,  # a process group of its own, so that all of it can be ended
+            umask=0o022,  # a strict one would make a base image that only root can read
         )
     except OSError as error:
         raise ToolchainError(step, f"cannot run {words[0]}: {error.strerror}", todo) from None

@@ -12,11 +12,13 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tests.support.workspace import ROOT
 
+_LOCK = ("/run/model-serving", "/run/model-serving/lock")
 _SYSCTLS = ("net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet")
 _FOLDERS = ("/run", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/etc/cni")
 
@@ -44,7 +46,8 @@ class Machine:
         script = [
             *remount,
             # What the host has mounted there would come and go with the host's own clusters.
-            "awk '$5 ~ \"^/run/\" { print $5 }' /proc/self/mountinfo | tac | while read -r point; do",
+            "awk '$5 ~ \"^/(run|tmp)/|/model-serving/\" { print $5 }' /proc/self/mountinfo | tac |"
+            " while read -r point; do",
             '  umount --lazy "$(printf %b "$point")" || true',
             "done",
             "mount -t tmpfs run /run",
@@ -99,6 +102,22 @@ class Machine:
         return ["sh", "-ec", "\n".join([*joins, f"exec {shlex.join(argv)}"])]
 
 
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What two snapshots do not share, a line each: "+ mounts: /run/x" is new, "- links: eth0" is gone.
+
+    But for a lock file below /run, which stays: a lock that is deleted can be held twice.
+    """
+    lines: list[str] = []
+    for kind in before:
+        old, new = (
+            Counter(found if isinstance(found, list) else [f"{key}={value}" for key, value in found.items()])
+            for found in (before[kind], after[kind])
+        )
+        lines += [f"+ {kind}: {one}" for one in (new - old).elements() if one not in _LOCK]
+        lines += [f"- {kind}: {one}" for one in (old - new).elements() if one not in _LOCK]
+    return lines
+
+
 def _hierarchies() -> dict[Path, str]:
     """Mount point of each cgroup hierarchy, and its type and options for `mount -t`."""
     found: dict[Path, str] = {}
@@ -148,7 +167,7 @@ def _snapshot() -> dict[str, Any]:
         "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
         "links": sorted(link["ifname"] for link in json.loads("".join(output("ip", "-j", "link")))),
         "routes": sorted(output("ip", "route")),
-        "listening": sorted(line.split()[3] for line in output("ss", "-Hltn")),
+        "listening": sorted(" ".join(line.split()[index] for index in (0, 4)) for line in output("ss", "-Hltun")),
         "sockets": sorted(
             line.split()[7] for line in Path("/proc/net/unix").read_text().splitlines()[1:] if len(line.split()) > 7
         ),

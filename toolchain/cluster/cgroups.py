@@ -52,19 +52,19 @@ def pids() -> set[int]:
     return found
 
 
-def remove() -> None:
+def remove(group: str = CGROUP) -> None:
     """Remove the group and all below it, once its processes are gone."""
 
     def gone() -> bool:
-        for folder in _folders():
+        for folder in _folders(group):
             with contextlib.suppress(OSError):  # busy for a moment after its last process ended
                 folder.rmdir()
-        return not _folders()
+        return not _folders(group)
 
     if not wait_until(gone, 5.0):
-        raise ClusterError(f"{_folders()[-1]}: cannot remove the control group, it still has processes")
+        raise ClusterError(f"{_folders(group)[-1]}: cannot remove the control group, it still has processes")
 
 
-def _folders() -> list[Path]:
-    """Our group's folders in all hierarchies, deepest first."""
-    return [Path(folder) for root in hierarchies() for folder, _, _ in os.walk(root / CGROUP, topdown=False)]
+def _folders(group: str = CGROUP) -> list[Path]:
+    """The group's folders in all hierarchies, deepest first."""
+    return [Path(folder) for root in hierarchies() for folder, _, _ in os.walk(root / group, topdown=False)]

@@ -68,7 +68,8 @@ def spawn(
 
     It outlives this process. The first word of ``argv`` is an absolute path. The log of the run before is kept beside.
     """
-    argv = list(argv)
+    # A strict umask of the user's would make images that only root can read.
+    argv = ["/bin/sh", "-c", 'umask 022; exec "$0" "$@"', *argv]
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
         log.replace(log.with_suffix(".previous.log"))

@@ -64,11 +64,16 @@ def install(parts: Sequence[Part], progress: Progress, lacking_rights: Sequence[
     Raises ToolchainError, before anything starts, with ``lacking_rights`` and everything else that the machine lacks;
     later, for a step that failed. What was built until then is kept.
     """
+    plans = _plans(parts, lacking_rights)
+    if all(entry.found for entry in plans):
+        _link(plans)
+        return _said(plans, {}, progress)
     with lock.of_cache():
-        return _install(parts, progress, lacking_rights)
+        _remove_leftovers()
+        return _install(_plans(parts, lacking_rights), progress)
 
 
-def _install(parts: Sequence[Part], progress: Progress, lacking_rights: Sequence[str]) -> list[Found]:
+def _plans(parts: Sequence[Part], lacking_rights: Sequence[str]) -> list[Plan]:
     plans = plan_all(parts)
     lacking = list(dict.fromkeys([*lacking_rights, *(line for entry in plans for line in entry.missing)]))
     if lacking:
@@ -77,12 +82,19 @@ def _install(parts: Sequence[Part], progress: Progress, lacking_rights: Sequence
             "this machine lacks:\n" + "\n".join(f"  - {line}" for line in lacking),
             "Nothing was started. `python3 -m toolchain doctor` shows every part.",
         )
-    _remove_leftovers()
+    return plans
+
+
+def _install(plans: list[Plan], progress: Progress) -> list[Found]:
     _link(plans)
     todo = [entry for entry in plans if entry.found is None]
     if todo:
         progress.say(f"{len(todo)} of {len(plans)} parts are to be had: {', '.join(e.part.name for e in todo)}")
-    found = _obtain_all(todo, progress)
+    return _said(plans, _obtain_all(todo, progress), progress)
+
+
+def _said(plans: list[Plan], found: dict[str, Found], progress: Progress) -> list[Found]:
+    """Where every part is now; a makeshift among them is told."""
     result = [entry.found or found[entry.part.name] for entry in plans]
     for entry, have in zip(plans, result, strict=True):
         if entry.part.provisional and have.where == str(entry.part.folder):

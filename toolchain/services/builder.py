@@ -1,16 +1,20 @@
 """The image builder: BuildKit as a process of root, registered with buildx as the builder to use."""
 
+import contextlib
 import hashlib
 import json
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from toolchain import shell
+from toolchain.cluster import cgroups
 from toolchain.errors import ToolchainError
 from toolchain.parts import catalog
+from toolchain.parts.build import is_root
 from toolchain.services.service import ensure
 
 NAME = "model-serving"
@@ -20,6 +24,8 @@ _LONGEST_FOLDER = 90
 # Old build cache is dropped beyond this, so that a laptop's disk does not fill up (BuildKit's own default is a share
 # of the disk).
 _CACHE_LIMIT = "20GB"
+_CGROUP = f"{NAME}-builder"
+_RUNC_STATE = Path("/run/runc")
 
 
 def configuration_folder(data: Path) -> Path:
@@ -89,7 +95,11 @@ def socket_path(data: Path) -> Path:
 
 
 def forget(data: Path) -> None:
-    """Take the builder out of buildx's list, and its sockets away: it is gone."""
+    """Take the builder out of buildx's list, and its sockets and control groups away: it is gone."""
+    if sys.platform == "linux" and is_root():
+        cgroups.remove(_CGROUP)
+        with contextlib.suppress(OSError):  # somebody else's containers
+            _RUNC_STATE.rmdir()
     shutil.rmtree(configuration_folder(data), ignore_errors=True)
     shutil.rmtree(socket_path(data).parent, ignore_errors=True)
 
@@ -106,6 +116,7 @@ def _configuration(folder: Path, endpoint: Path, insecure: Sequence[str], mirror
         "  enabled = true",
         # Builds share this machine's network: no bridge to set up, and a proxy or package index on it is reached.
         '  networkMode = "host"',
+        f"  defaultCgroupParent = {quoted(_CGROUP)}",
         "  gc = true",
         f"  maxUsedSpace = {quoted(_CACHE_LIMIT)}",
         "[worker.containerd]",

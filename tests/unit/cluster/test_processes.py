@@ -29,6 +29,16 @@ def test_a_started_process_is_found_again_and_ended(tmp_path: Path) -> None:
     assert not found.alive
 
 
+def test_the_users_umask_is_left_behind(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        record = spawn(tmp_path, "import os; print(oct(os.umask(0)))")
+        assert processes.wait_until(lambda: not record.alive, 10)
+    finally:
+        os.umask(before)
+    assert processes.tail(tmp_path / "logs" / "one.log").strip() == "0o22"
+
+
 def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     record = spawn(tmp_path, STUBBORN)
     log = tmp_path / "logs" / "one.log"
