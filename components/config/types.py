@@ -230,11 +230,11 @@ ProjectPath = Annotated[
 Artifact = Annotated[
     str,
     Field(
-        pattern=rf"^(?:{_PROJECT_PATH}|(?:s3://[a-z0-9][-.a-z0-9]{{1,61}}[a-z0-9]/\S+|oci://{_REPOSITORY})"
-        r"@sha256:[0-9a-f]{64})$",
+        pattern=rf"^(?:{_PROJECT_PATH}|hf://[\w.-]+/[\w.-]+@[0-9a-f]{{40}}"
+        rf"|(?:(?:s3|gs)://[a-z0-9][-._a-z0-9]{{1,61}}[a-z0-9]/\S+|oci://{_REPOSITORY})@sha256:[0-9a-f]{{64}})$",
         title="finished model",
-        description="a folder of this project, s3://bucket/key@sha256:<64 hex digits> or "
-        "oci://registry/repository@sha256:<64 hex digits>",
+        description="a folder of this project, s3:// or gs://bucket/key@sha256:<64 hex digits>, "
+        "oci://registry/repository@sha256:<64 hex digits> or hf://owner/name@<40 hex digits of a commit>",
         examples=["s3://models/churn/7/@sha256:" + "0123456789abcdef" * 4],
     ),
 ]

@@ -20,6 +20,8 @@ _VARIABLES = {
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_S3",
     ),
+    "gs": ("GOOGLE_CLOUD_PROJECT", "STORAGE_EMULATOR_HOST"),
+    "hf": ("HF_TOKEN", "HF_ENDPOINT"),
     "oci": (),
 }
 
@@ -49,6 +51,11 @@ def _files(scheme: str, environ: Mapping[str, str]) -> dict[str, Path]:
     home = Path(environ.get("HOME") or Path.home())
     if scheme == "oci":
         return {"DOCKER_CONFIG": Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json"}
+    if scheme == "gs":
+        default = home / ".config/gcloud/application_default_credentials.json"
+        return {"GOOGLE_APPLICATION_CREDENTIALS": Path(environ.get("GOOGLE_APPLICATION_CREDENTIALS") or default)}
+    if scheme == "hf":
+        return {"HF_TOKEN_PATH": Path(environ.get("HF_TOKEN_PATH") or home / ".cache/huggingface/token")}
     return {
         "AWS_SHARED_CREDENTIALS_FILE": Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws/credentials"),
         "AWS_CONFIG_FILE": Path(environ.get("AWS_CONFIG_FILE") or home / ".aws/config"),

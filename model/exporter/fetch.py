@@ -9,9 +9,10 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from .errors import ExportError
@@ -33,9 +34,16 @@ def fetch(artifact: str, out: Path) -> None:
     """
     where, _, pin = artifact.rpartition("@")
     scheme, _, rest = where.partition("://")
-    stores: dict[str, Callable[[str, str, Path], None]] = {"s3": _from_s3, "oci": _from_oci}
-    if scheme not in stores or not pin.startswith("sha256:"):
-        raise ExportError(f"artifact {artifact!r}: must be {', '.join(f'{name}://...' for name in stores)}@sha256:...")
+    stores: dict[str, Callable[[str, str, Path], None]] = {
+        "s3": _from_s3,
+        "gs": _from_gs,
+        "oci": _from_oci,
+        "hf": _from_hf,
+    }
+    if scheme not in stores or (scheme != "hf" and not pin.startswith("sha256:")):
+        raise ExportError(
+            f"artifact {artifact!r}: must be s3://, gs:// or oci://...@sha256:<digest>, or hf://...@<revision>"
+        )
     out.mkdir(parents=True, exist_ok=True)
     stores[scheme](rest, pin.removeprefix("sha256:"), out)
 
@@ -69,28 +77,60 @@ def _from_s3(where: str, pin: str, out: Path) -> None:
 
     bucket, _, key = where.partition("/")
     client = boto3.client("s3")
-    for name in _objects(client, bucket, key):
-        below = PurePosixPath(name).name if name == key else name.removeprefix(key)
-        target = out / _inside(below, name)
+
+    def listed() -> Iterator[str]:
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+            yield from (item["Key"] for item in page.get("Contents", ()))
+
+    _download(f"s3://{where}", key, listed, lambda name, target: client.download_file(bucket, name, str(target)), out)
+    _check_pin(f"s3://{where}", key, pin, out)
+
+
+def _from_gs(where: str, pin: str, out: Path) -> None:
+    from google.cloud import storage
+
+    bucket, _, key = where.partition("/")
+    if "GOOGLE_APPLICATION_CREDENTIALS" in os.environ:
+        client = storage.Client()
+    else:
+        # What is public needs no account, and an emulator has none.
+        client = storage.Client.create_anonymous_client()
+    files = client.bucket(bucket)
+
+    def listed() -> Iterator[str]:
+        yield from (blob.name for blob in client.list_blobs(bucket, prefix=key))
+
+    _download(f"gs://{where}", key, listed, lambda name, to: files.blob(name).download_to_filename(str(to)), out)
+    _check_pin(f"gs://{where}", key, pin, out)
+
+
+def _download(
+    where: str, key: str, listed: Callable[[], Iterable[str]], download: Callable[[str, Path], object], out: Path
+) -> None:
+    """Downloads the object `key`, or what is below it if it ends with a slash."""
+    one = bool(key) and not key.endswith("/")
+    names = [key] if one else [name for name in listed() if not name.endswith("/")]
+    if not names:
+        raise ExportError(f"{where}: nothing there. A folder's name ends with a slash, an object's does not")
+    for name in names:
+        target = out / _inside(PurePosixPath(name).name if one else name.removeprefix(key), name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        client.download_file(bucket, name, str(target))
+        download(name, target)
+
+
+def _check_pin(where: str, key: str, pin: str, out: Path) -> None:
     # One object is pinned by its own digest, which sha256sum prints; a folder by that of the list of its files.
     found = tree_digest(out) if key.endswith("/") or not key else _sha256(out / PurePosixPath(key).name)
     if found != pin:
-        raise ExportError(f"s3://{where}: its digest is sha256:{found}, not the sha256:{pin} that the stack file pins")
+        raise ExportError(f"{where}: its digest is sha256:{found}, not the sha256:{pin} that the stack file pins")
 
 
-def _objects(client: object, bucket: str, key: str) -> Iterator[str]:
-    if key and not key.endswith("/"):
-        yield key
-        return
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)  # pyright: ignore
-    names = [item["Key"] for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
-    if not names:
-        raise ExportError(
-            f"s3://{bucket}/{key}: nothing there. A folder's name ends with a slash, an object's does not"
-        )
-    yield from names
+def _from_hf(repository: str, revision: str, out: Path) -> None:
+    # A revision is a commit, and a commit is named by its content.
+    import huggingface_hub
+
+    huggingface_hub.snapshot_download(repository, revision=revision, local_dir=out)
+    shutil.rmtree(out / ".cache", ignore_errors=True)
 
 
 def _from_oci(where: str, pin: str, out: Path) -> None:
@@ -149,7 +189,10 @@ def main() -> int:
         print(f"export failed: {error}", file=sys.stderr)
         return 1
     except Exception as error:  # of a client: not there, not allowed, not reached
-        print(f"export failed: {arguments.artifact}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(
+            f"export failed: {arguments.artifact}: {type(error).__name__}: {' '.join(str(error).split())}",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

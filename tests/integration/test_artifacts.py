@@ -3,7 +3,6 @@
 The stores are real ones of their kind on this machine.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from components.planning import artifact_access
 from model.iris.train import train as train_iris
 from tests.support.building import build_model
 from tests.support.cluster import LocalCluster
+from tests.support.hub import hub
 from tests.support.registry import digest
 from tests.support.services import free_port
 from tests.support.workspace import ROOT
@@ -69,46 +69,60 @@ def build(finished: Path, local_cluster: LocalCluster, tmp_path_factory: pytest.
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
-    """`s3(script)` runs Python with a client `s3` of a store; returns the environment that reaches it."""
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
+    """`stores(script)` runs Python with clients `s3` and `gs` of two stores; returns the environment to reach them."""
     home = tmp_path_factory.mktemp("store")
     subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
-    python = home / "venv/bin/python"
+    programs = home / "venv/bin"
     requirements = HERE / "stores/requirements.txt"
-    subprocess.run([python, "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements], check=True)
-    port = free_port()
+    install = [programs / "python", "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements]
+    subprocess.run(install, check=True)
+    ports = [free_port(), free_port()]
     environ = {
         "HOME": str(home),
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports[0]}",
         "AWS_ACCESS_KEY_ID": "tester",
         "AWS_SECRET_ACCESS_KEY": "canary-of-the-store",
         "AWS_REGION": "eu-central-1",
+        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{ports[1]}",
     }
-    server = subprocess.Popen(
-        [home / "venv/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": home}
+    servers = [
+        subprocess.Popen([programs / "moto_server", "-H", "127.0.0.1", "-p", str(ports[0])], **quiet),
+        subprocess.Popen(
+            [programs / "gcp-storage-emulator", "start", "--host", "127.0.0.1", "--port", str(ports[1]), "--in-memory"],
+            **quiet,
+        ),
+    ]
 
     def run(script: str) -> dict[str, str]:
-        client = "import boto3\ns3 = boto3.client('s3', region_name='us-east-1')\n"
-        subprocess.run([python, "-c", client + script], env={**os.environ, **environ}, check=True)
+        clients = (
+            "import boto3\nfrom google.cloud import storage\ns3 = boto3.client('s3', region_name='us-east-1')\n"
+            "gs = storage.Client.create_anonymous_client()\ngs.project = 'tests'\n"
+        )
+        subprocess.run([programs / "python", "-c", clients + script], env={**os.environ, **environ}, check=True)
         return environ
 
     try:
         deadline = time.monotonic() + 30
-        while True:
-            try:
-                httpx.get(environ["AWS_ENDPOINT_URL"], timeout=2)
-                break
-            except httpx.TransportError:
+        for server, port in zip(servers, ports, strict=True):
+            while not answers(port):
                 assert server.poll() is None, "the store ended at once"
                 assert time.monotonic() < deadline, "the store does not answer"
                 time.sleep(0.1)
         yield run
     finally:
-        server.terminate()
-        server.wait()
+        for server in servers:
+            server.terminate()
+            server.wait()
+
+
+def answers(port: int) -> bool:
+    try:
+        httpx.get(f"http://127.0.0.1:{port}", timeout=2)
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def assert_is_the_finished_model(out: Path, done: subprocess.CompletedProcess[str], finished: Path) -> None:
@@ -137,20 +151,20 @@ def test_from_a_folder(build: Build, finished: Path) -> None:
     assert_is_the_finished_model(*build(str(finished / "model")), finished)
 
 
-def test_from_a_store_pinned_by_content(build: Build, s3: Callable[[str], dict[str, str]], finished: Path) -> None:
-    environ = s3(
+FILES = ("model.onnx", "README.md")
+
+
+def test_from_a_store_pinned_by_content(build: Build, stores: Callable[[str], dict[str, str]], finished: Path) -> None:
+    environ = stores(
         "s3.create_bucket(Bucket='models')\n"
-        + "".join(
-            f"s3.upload_file({str(finished / 'model' / name)!r}, 'models', 'iris/7/{name}')\n"
-            for name in ("model.onnx", "README.md")
-        )
+        + "".join(f"s3.upload_file({str(finished / 'model' / n)!r}, 'models', 'iris/7/{n}')\n" for n in FILES)
     )
     pin = tree_digest(finished / "model")
     assert_is_the_finished_model(*build(f"s3://models/iris/7/@sha256:{pin}", environ), finished)
-    one = hashlib.sha256((finished / "model/model.onnx").read_bytes()).hexdigest()
-    assert_is_the_finished_model(*build(f"s3://models/iris/7/model.onnx@sha256:{one}", environ), finished)
+    one = digest((finished / "model/model.onnx").read_bytes())
+    assert_is_the_finished_model(*build(f"s3://models/iris/7/model.onnx@{one}", environ), finished)
 
-    s3("s3.put_object(Bucket='models', Key='iris/7/README.md', Body=b'Trained somewhere else.')")
+    stores("s3.put_object(Bucket='models', Key='iris/7/README.md', Body=b'Trained somewhere else.')")
     out, done = build(f"s3://models/iris/7/@sha256:{pin[::-1]}", environ)
     assert f"not the sha256:{pin[::-1]} that the stack file pins" in refused(done)
     assert not list(out.iterdir())
@@ -159,6 +173,27 @@ def test_from_a_store_pinned_by_content(build: Build, s3: Callable[[str], dict[s
     _, done = build(f"s3://nothing/iris/7/model.onnx@sha256:{pin}", environ)
     assert "ClientError" in refused(done)
     assert "canary" not in done.stdout
+
+
+def test_from_googles_store(build: Build, stores: Callable[[str], dict[str, str]], finished: Path) -> None:
+    environ = stores(
+        "bucket = gs.create_bucket('models')\n"
+        + "".join(f"bucket.blob('iris/7/{n}').upload_from_filename({str(finished / 'model' / n)!r})\n" for n in FILES)
+    )
+    pin = tree_digest(finished / "model")
+    assert_is_the_finished_model(*build(f"gs://models/iris/7/@sha256:{pin}", environ), finished)
+    assert "gs://models/iris/8/: nothing there" in refused(build(f"gs://models/iris/8/@sha256:{pin}", environ)[1])
+    one = digest((finished / "model/README.md").read_bytes())
+    _, done = build(f"gs://models/iris/7/model.onnx@{one}", environ)
+    assert f"not the {one} that the stack file pins" in refused(done)
+
+
+def test_from_a_hub(build: Build, finished: Path) -> None:
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    with hub("acme/iris", revision, finished / "model") as url:
+        environ = {"HOME": str(finished), "HF_ENDPOINT": url}
+        assert_is_the_finished_model(*build(f"hf://acme/iris@{revision}", environ), finished)
+        assert "RevisionNotFoundError" in refused(build(f"hf://acme/iris@{revision[::-1]}", environ)[1])
 
 
 def test_from_a_registry(build: Build, local_cluster: LocalCluster, finished: Path) -> None:

@@ -104,7 +104,9 @@ def test_everything_at_once(load: Load) -> None:
         "model/empty",
         f"s3://acme-models/churn/7/@{DIGEST}",
         f"s3://acme-models/churn/a@b/model.onnx@{DIGEST}",
+        f"gs://acme_models/churn/7/@{DIGEST}",
         f"oci://registry.example.com:5000/acme/churn@{DIGEST}",
+        f"hf://acme/churn-v2@{'0123456789' * 4}",
     ],
 )
 def test_a_finished_model_and_where_it_lies(load: Load, artifact: str) -> None:

@@ -25,7 +25,10 @@ BY_DIGEST = "repository@sha256:<64 hex digits>; a tag alone can change under a r
 EXAMPLE_IMAGE = f"registry.example.com/team/models/digits@{DIGEST}"
 PUBLIC_KEY = TypeAdapter(PublicKey).json_schema()["examples"][0]
 HEX = "@sha256:<64 hex digits>"
-ARTIFACT = f"a folder of this project, s3://bucket/key{HEX} or oci://registry/repository{HEX}"
+ARTIFACT = (
+    f"a folder of this project, s3:// or gs://bucket/key{HEX}, oci://registry/repository{HEX} "
+    "or hf://owner/name@<40 hex digits of a commit>"
+)
 FOLDER = 'a path below the project\'s folder with "/" between its parts'
 
 
@@ -199,6 +202,12 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a finished model that can change under its name": (
         "models.digits.source.artifact", "s3://models/churn/latest/",
         'model-serving:models.digits.source.artifact: "s3://models/churn/latest/" is not a finished model; '
+        f"allowed: {ARTIFACT} -> pulumi config set --path 'model-serving:models.digits.source.artifact' "
+        f"s3://models/churn/7/@{DIGEST} --stack dev",
+    ),
+    "a finished model of a branch": (
+        "models.digits.source.artifact", "hf://acme/digits@main",
+        'model-serving:models.digits.source.artifact: "hf://acme/digits@main" is not a finished model; '
         f"allowed: {ARTIFACT} -> pulumi config set --path 'model-serving:models.digits.source.artifact' "
         f"s3://models/churn/7/@{DIGEST} --stack dev",
     ),

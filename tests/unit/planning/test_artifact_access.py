@@ -37,6 +37,20 @@ def test_a_store_gets_what_its_own_client_reads_and_nothing_else(home: dict[str,
     assert json.loads(access(OCI, environ)) == {"variables": {}, "files": {"DOCKER_CONFIG": '{"auths": {}}'}}
 
 
+def test_other_stores(home: dict[str, str], tmp_path: Path) -> None:
+    environ = home | {"HF_TOKEN": "token", "STORAGE_EMULATOR_HOST": "http://127.0.0.1:1", "AWS_REGION": "eu"}
+    assert json.loads(access(f"hf://acme/churn@{'0' * 40}", environ)) == {
+        "variables": {"HF_TOKEN": "token"},
+        "files": {},
+    }
+    (tmp_path / "google.json").write_text("{}")
+    environ["GOOGLE_APPLICATION_CREDENTIALS"] = str(tmp_path / "google.json")
+    assert json.loads(access(f"gs://models/churn{PIN}", environ)) == {
+        "variables": {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:1"},
+        "files": {"GOOGLE_APPLICATION_CREDENTIALS": "{}"},
+    }
+
+
 def test_files_that_a_variable_names_come_first(home: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("[mine]")
     files = json.loads(access(S3, home | {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "mine")}))["files"]
