@@ -87,7 +87,7 @@ def _from_s3(where: str, pin: str, out: Path) -> None:
 
 
 def _from_gs(where: str, pin: str, out: Path) -> None:
-    from google.cloud import storage
+    import google.cloud.storage as storage
 
     bucket, _, key = where.partition("/")
     if "GOOGLE_APPLICATION_CREDENTIALS" in os.environ:
