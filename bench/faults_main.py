@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 from bench.figure import Figure
 from tests.support.cluster import LocalCluster, local_cluster
+from tests.support.leftovers import leftovers_after_down
 from tests.support.load import Load
 from tests.support.registry import Image
 from tests.support.tampering import with_one_wrong_weight
@@ -26,7 +27,11 @@ from tests.support.workspace import ROOT, Workspace
 
 NAMESPACE = "bench-faults"
 REQUESTS = 10_000
-FAULTS = ("tests/integration/test_faults.py", "tests/integration/test_toolchain.py")
+FAULTS = (
+    "tests/integration/test_faults.py",
+    "tests/integration/test_interruption.py",
+    "tests/integration/test_toolchain.py",
+)
 CONTRACT = ("tests/contract",)
 
 
@@ -35,9 +40,14 @@ def run(progress: Callable[[str], None]) -> list[Figure]:
         sent, failed = _under_load(cluster, progress)
         recovered, faults = _tests(FAULTS, progress)
         agreed, steps = _tests(CONTRACT, progress)
+        with tempfile.TemporaryDirectory() as folder:
+            left = leftovers_after_down(Path(folder), progress)
+    for line in left:
+        progress(f"left behind: {line}")
     return [
         Figure(key="requests", value=sent, unit="requests", at_least=REQUESTS),
         Figure(key="failed_requests", value=failed, unit="requests", at_most=0),
+        Figure(key="leftovers_after_down", value=len(left), unit="things", at_most=0),
         Figure(key="faults", value=faults, unit="tests"),
         Figure(key="recovered", value=recovered, unit="tests", at_least=faults),
         Figure(key="contract_steps", value=steps, unit="tests"),
