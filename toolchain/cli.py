@@ -96,9 +96,19 @@ def down(stack: StackOption = "dev") -> None:
 
 
 @app.command(name="doctor")
-def doctor_command() -> None:
-    """Show every part that a local stack needs: found, or how it will be had."""
-    doctor.report()
+def doctor_command(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: ready, platform, parts, needed.")] = False,
+) -> None:
+    """Show every part that a local stack needs: found, or how it will be had. Ends with 1 if something is needed."""
+    if not doctor.report(as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def prune() -> None:
+    """Delete tools and downloads in the cache folder that no pin of this checkout names."""
+    with lock.of_local_stacks():
+        local.prune(Progress())
 
 
 @app.command()

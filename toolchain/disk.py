@@ -8,18 +8,18 @@ from pathlib import Path
 from toolchain import paths
 from toolchain.errors import DiskFull
 
-_SCARCE = 200 * 10**6
+_SCARCE, _NOTHING = 200 * 10**6, 64 * 10**3
 _SAID = ("no space left on device", "disk quota exceeded", "no usable temporary directory")
 
 
 def is_full(error: OSError) -> bool:
     """Whether a system call failed for want of space."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT) or says_full(str(error))
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or _SAID[-1] in str(error).lower()
 
 
 def says_full(text: str) -> bool:
-    """Whether a program's output tells of a full disk."""
-    return any(words in text.lower() for words in _SAID)
+    """Whether a program's output tells of a full disk, or else a disk that we write to is full: not all say it."""
+    return any(words in text.lower() for words in _SAID) or any(_free(folder) < _NOTHING for folder in _folders())
 
 
 def failure(step: str, why: str) -> DiskFull:

@@ -68,6 +68,13 @@ def install_addons(names: Sequence[str], progress: Progress) -> None:
     installing.install([known[name] for name in names], progress)
 
 
+def prune(progress: Progress) -> None:
+    """Delete what the cache folder has of other pins: versions before, and other checkouts' if they differ."""
+    every = [*catalog.engine_parts(), *catalog.node_parts(), *catalog.docker_parts(), *catalog.addons().values()]
+    for path in installing.prune(every):
+        progress.say(f"deleted {path}")
+
+
 def lacking_rights() -> list[str]:
     """What stands against a local cluster on this machine, a line each with what to do."""
     if platform() == "docker":

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import disk, interruption, lock, paths, shell
+from toolchain import disk, interruption, lock, network, paths, shell
 from toolchain.cluster import mounts
 from toolchain.errors import DiskFull, ToolchainError
 from toolchain.parts.model import Found, Part, Source
@@ -186,6 +186,18 @@ def _obtain_from(part: Part, source: Source, step: Step) -> Found:
     assert found is not None
     _link([Plan(part, found)])  # parts that need this one look for it there
     return found
+
+
+def prune(parts: Sequence[Part]) -> list[Path]:
+    """Delete every tool that is none of ``parts``, and downloads that were cut off. Returns what was deleted."""
+    with lock.of_cache():
+        _remove_leftovers()
+        kept = {part.folder for part in parts}
+        old = [path for path in sorted((paths.cache() / "tools").glob("*")) if path not in kept]
+        old += sorted(network.kept().glob("*"))
+        for path in old:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return old
 
 
 def _remove_leftovers() -> None:
