@@ -40,6 +40,7 @@ RESERVED_ENV = frozenset(
         "MODEL_SIGNATURE",
         "SIGNATURE_PUBLIC_KEY",
         "PORT",
+        "GRPC_PORT",
         "TERMINATION_LOG",
         "DRAIN_SECONDS",
     }
@@ -222,7 +223,7 @@ class ServiceConfig(Section):
 # Servers that teams have standardised on: their image is the server's own, the model comes from `files`.
 OTHER_SERVERS = ("tf-serving", "triton", "vllm")
 _PORTS = {
-    "onnx": ("http",),
+    "onnx": ("http", "grpc"),
     "tf-serving": ("http", "grpc"),
     "triton": ("http", "grpc", "metrics"),
     "vllm": ("http",),

@@ -75,6 +75,8 @@ def _onnx(model: str, config: "ModelConfig", public_key: str | None) -> Runtime:
             # A leaving server finishes the longest request; the pod's grace period allows for it (rollout.py).
             "DRAIN_SECONDS": str(config.request_timeout_seconds),
             **({"SIGNATURE_PUBLIC_KEY": public_key} if public_key else {}),
+            # Another server in the process costs memory: only where it is asked for.
+            **({"GRPC_PORT": str(ports["grpc"])} if "grpc" in ports else {}),
         },
     )
 

@@ -358,7 +358,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "a port that the server has not": (
         "models.digits.ports", {"metrics": 9000},
-        "model-serving:models.digits.ports: the runtime onnx has no port metrics; allowed: http "
+        "model-serving:models.digits.ports: the runtime onnx has no port metrics; allowed: http, grpc "
         "-> pulumi config rm --path 'model-serving:models.digits.ports' --stack dev",
     ),
     "one number for two ports": (

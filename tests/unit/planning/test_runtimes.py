@@ -24,6 +24,12 @@ def test_our_server_is_told_its_model_its_port_and_how_long_it_may_drain(model: 
     assert ours.model_folder is None
 
 
+def test_our_server_has_grpc_where_it_is_given_a_port(model: Model) -> None:
+    ours = runtime_of("digits", model(ports={"grpc": 9000}))
+    assert ours.ports == {"http": 8080, "grpc": 9000}
+    assert ours.environment["GRPC_PORT"] == "9000"
+
+
 def test_tensorflow_serving(model: Model) -> None:
     served = runtime(model, "tf-serving", ports={"http": 9001})
     assert served.ports == {"http": 9001, "grpc": 8500}
