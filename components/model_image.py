@@ -18,6 +18,7 @@ class ModelImageArgs:
         source: the folder of the model's training code, relative to the project.
         artifact: a finished model to build from instead of training, as the configuration names it.
         repository: registry and path; the model's name is appended.
+        quantization_loss: the quality that int8 weights may cost; none for weights as they were trained.
         public_key: the key that the image's server will demand a signature of, and `signing_key` its other half.
         platforms: like "linux/arm64"; none for the builder's own.
     """
@@ -28,6 +29,7 @@ class ModelImageArgs:
     source: str
     repository: str
     artifact: str | None = None
+    quantization_loss: float | None = None
     public_key: str | None = None
     signing_key: pulumi.Input[str] | None = None
     platforms: tuple[str, ...] = ()
@@ -83,6 +85,8 @@ def _build_args(args: ModelImageArgs, kind: str) -> dict[str, pulumi.Input[str]]
     values: dict[str, pulumi.Input[str]] = {"FRAMEWORK": args.framework}
     if args.artifact is not None:
         values |= {"ARTIFACT_KIND": kind, "ARTIFACT": args.artifact}
+    if args.quantization_loss is not None:
+        values["QUANTIZATION_LOSS"] = str(args.quantization_loss)
     if args.signing_key is not None and args.public_key is not None:
         values |= {"SIGNING": "key", "SIGNING_PUBLIC_KEY": args.public_key}
     return values

@@ -74,6 +74,7 @@ class ModelStack(pulumi.ComponentResource):
                     framework=config.source.framework,
                     source=config.source.path,
                     artifact=config.source.artifact,
+                    quantization_loss=config.source.quantization.max_loss if config.source.quantization else None,
                     public_key=signing.public_key if signing else None,
                     signing_key=args.secrets[signing.private_key] if signing and signing.private_key else None,
                     repository=registry.repository,

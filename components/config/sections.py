@@ -26,6 +26,7 @@ from components.config.types import (
     Port,
     ProjectPath,
     PublicKey,
+    QualityLoss,
     Replicas,
     Seconds,
     SecretKey,
@@ -76,12 +77,20 @@ class SigningConfig(Section):
     private_key: SecretKey | None = None
 
 
+class QuantizationConfig(Section):
+    """Weights as int8, if that costs no more than `max_loss` of the quality on the held-out data."""
+
+    type: Annotated[Literal["int8"], Field(examples=["int8"])]
+    max_loss: QualityLoss
+
+
 class SourceConfig(Section):
     """A model that this stack builds: from its training code, or from the artifact that training left elsewhere."""
 
     framework: Annotated[Literal["keras", "tensorflow", "pytorch", "sklearn", "onnx"], Field(examples=["keras"])]
     path: ProjectPath
     artifact: Artifact | None = None
+    quantization: QuantizationConfig | None = None
 
     @field_validator("artifact")
     @classmethod

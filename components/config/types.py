@@ -162,6 +162,18 @@ SecretKey = Annotated[
     ),
 ]
 
+QualityLoss = Annotated[
+    float,
+    Field(
+        strict=True,
+        ge=0,
+        lt=1,
+        title="loss of quality",
+        description="a number from 0 to below 1: what int8 weights may cost of the held-out accuracy or R2",
+        examples=[0.01],
+    ),
+]
+
 # One line, so that it is a plain value in a stack file, an environment variable and a build argument.
 PublicKey = Annotated[
     str,

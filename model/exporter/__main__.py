@@ -16,6 +16,7 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="folder for model.onnx and contract.json; emptied first")
     parser.add_argument("--framework", choices=FRAMEWORKS, default=FRAMEWORKS[0])
     parser.add_argument("--artifact", type=Path, help="folder with a finished model, which is not trained then")
+    parser.add_argument("--quantization-loss", type=float, help="make the weights int8, for at most this much quality")
     arguments = parser.parse_args()
     try:
         export(
@@ -24,6 +25,7 @@ def main() -> int:
             arguments.framework,
             lambda text: print(text, flush=True),
             artifact=arguments.artifact,
+            quantization_loss=arguments.quantization_loss,
         )
     except ExportError as error:
         print(f"export failed: {error}", file=sys.stderr)

@@ -44,12 +44,12 @@ def tensor(name: str, values: NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def golden(inputs: Arrays, expected: Arrays) -> dict[str, Any]:
+def golden(inputs: Arrays, expected: Arrays, tolerance: float = GOLDEN_TOLERANCE) -> dict[str, Any]:
     """One golden request with the source framework's answer to it."""
     return {
         "request": {"inputs": [tensor(name, values) for name, values in inputs.items()]},
         "expected": [tensor(name, values) for name, values in expected.items()],
-        "tolerance": GOLDEN_TOLERANCE,
+        "tolerance": tolerance,
     }
 
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol, cast
 
 import onnxruntime
 
-from . import contract, parity
+from . import contract, parity, quantization
 from .errors import ExportError
-from .folder import GOALS, Arrays, HeldOut, load_folder
+from .folder import GOALS, Arrays, Goal, HeldOut, load_folder
 from .onnx_file import OnnxModel, canonicalise
 
 MODEL_FILE = "model.onnx"
@@ -53,12 +53,19 @@ class Framework(Protocol):
 
 
 def export(
-    source: Path, out: Path, framework: str, report: Callable[[str], None], *, artifact: Path | None = None
+    source: Path,
+    out: Path,
+    framework: str,
+    report: Callable[[str], None],
+    *,
+    artifact: Path | None = None,
+    quantization_loss: float | None = None,
 ) -> None:
     """Trains the folder's model and writes model.onnx and contract.json into `out`, which it empties first.
 
     With `artifact`, a folder that holds a finished model, it reads that one instead of training. The folder's
-    held_out() and goal are what it is judged by, too.
+    held_out() and goal are what it is judged by, too. With `quantization_loss` the weights become int8, unless that
+    costs more than so much of the quality on the held-out data.
 
     Raises: ExportError: the folder, the model or its export is not good enough to serve; nothing is left in `out`.
     """
@@ -97,17 +104,46 @@ def export(
         step(f"largest difference from {framework} {difference:.2e}, allowed {parity.MAX_DIFFERENCE:g}")
         parity.check_parity(difference)
 
+        metrics = {metric: measured, "parity_max_difference": difference}
+        tolerance = contract.GOLDEN_TOLERANCE
+        if quantization_loss is not None:
+            step("quantizing")
+            exported, after, error = _quantize(path, folder.goal, held_out, expected, measured, quantization_loss)
+            step(f"{metric} {after:.4f} quantized, largest difference {error:.2e}")
+            metrics |= {f"{metric}_quantized": after, "quantization_max_difference": error}
+            tolerance += quantization.TOLERANCE_FACTOR * error
+
         contract.write_contract(
             out,
             signature=exported.signature(),
-            goldens=_goldens(held_out, model),
-            metrics={metric: measured, "parity_max_difference": difference},
+            goldens=_goldens(held_out, model, tolerance),
+            metrics=metrics,
             framework={"name": framework, "versions": {**adapter.versions(), "onnxruntime": onnxruntime.__version__}},
         )
         step(f"wrote {MODEL_FILE} (SHA-256 {contract.sha256(path)}) and {contract.CONTRACT_FILE}")
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
+
+
+def _quantize(
+    path: Path, goal: Goal, held_out: HeldOut, expected: Arrays, before: float, most: float
+) -> tuple[OnnxModel, float, float]:
+    """The quantized file, its quality, and its largest difference from the source: in one batch, and row by row.
+
+    Both, because the scale of dynamic quantization is taken from the whole batch.
+    """
+    quantization.check_outputs(expected)
+    quantization.quantize(path)
+    quantized = OnnxModel(path)
+    together = quantized.predict(held_out.inputs)
+    after = parity.quality(goal, next(iter(together.values())), held_out.labels)
+    quantization.check_loss(GOALS[goal.name], before, after, most)
+    errors = [parity.max_difference(expected, together)]
+    for first, last in _golden_edges(len(held_out.labels)):
+        wanted = {name: values[first:last] for name, values in expected.items()}
+        errors.append(parity.max_difference(wanted, quantized.predict(held_out.rows(first, last))))
+    return quantized, after, max(errors)
 
 
 def load_framework(name: str) -> Framework:
@@ -120,9 +156,14 @@ def load_framework(name: str) -> Framework:
     return cast(Framework, importlib.import_module(f".{name}_framework", __package__))
 
 
-def _goldens(held_out: HeldOut, model: TrainedModel) -> list[dict[str, Any]]:
+def _goldens(held_out: HeldOut, model: TrainedModel, tolerance: float) -> list[dict[str, Any]]:
     """Golden requests from the held-out data, answered by the source model in requests of the same form."""
+    requests = [held_out.rows(first, last) for first, last in _golden_edges(len(held_out.labels))]
+    return [contract.golden(inputs, model.predict(inputs), tolerance) for inputs in requests]
+
+
+def _golden_edges(examples: int) -> list[tuple[int, int]]:
+    """First and last + 1 of the examples of each golden request."""
     edges = [(row, row + 1) for row in range(SINGLE_GOLDENS)]
     edges.append((SINGLE_GOLDENS, SINGLE_GOLDENS + BATCH_GOLDEN))
-    requests = [held_out.rows(first, last) for first, last in edges if first < len(held_out.labels)]
-    return [contract.golden(inputs, model.predict(inputs)) for inputs in requests]
+    return [(first, last) for first, last in edges if first < examples]

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
+from model.digits.data import load as load_digits
 from model.iris.data import load as load_iris
 from model.tumours.data import load as load_tumours
 from tests.support.building import build_model
@@ -84,6 +85,20 @@ def test_the_server_is_as_accurate_on_held_out_data_as_the_build_says(
     answers = np.reshape(scores["data"], scores["shape"]).argmax(axis=1)
     stated = json.loads((folder / "contract.json").read_text())["metrics"]["held_out_accuracy"]
     assert np.mean(answers == held_out.labels) == pytest.approx(stated)
+
+
+def test_int8_weights_answer_right_within_a_bounded_loss(local_cluster: LocalCluster, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = build_model(Path("model/digits"), "keras", out, local_cluster.env, arguments={"QUANTIZATION_LOSS": "0.005"})
+    assert done.returncode == 0, done.stdout
+    metrics = json.loads((out / "contract.json").read_text())["metrics"]
+    assert metrics["held_out_accuracy"] - metrics["held_out_accuracy_quantized"] <= 0.005
+    _, held_out = load_digits()
+    pixels = {"name": "pixels", "datatype": "FP32", "shape": [360, 8, 8], "data": held_out.images.ravel().tolist()}
+    with serving(out, tmp_path) as server:
+        [scores] = infer(server.url, {"inputs": [pixels]})["outputs"]
+    answers = np.reshape(scores["data"], scores["shape"]).argmax(axis=1)
+    assert np.mean(answers == held_out.labels) == pytest.approx(metrics["held_out_accuracy_quantized"])
 
 
 @pytest.mark.parametrize(

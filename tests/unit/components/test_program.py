@@ -101,6 +101,11 @@ class TestImages:
         assert "artifact_access" in image.inputs["ignoreSecretsInDiffCalculation"]
         assert not [r for r in recording.resources if r is not image and "canary" in repr(r)]
 
+    def test_the_loss_that_quantization_may_cost_is_an_argument(self) -> None:
+        source = {"framework": "keras", "path": "model/digits", "quantization": {"type": "int8", "maxLoss": 0.01}}
+        recording = record(STACK | {"models": {"digits": {"source": source}}})
+        assert recording.one("Image")["buildArgs"] == {"FRAMEWORK": "keras", "QUANTIZATION_LOSS": "0.01"}
+
     def test_a_signed_model_is_built_with_the_private_key_and_served_with_the_public_one(self) -> None:
         public_key = TypeAdapter(PublicKey).json_schema()["examples"][0]
         signing = {"publicKey": public_key, "privateKey": "signingKey"}

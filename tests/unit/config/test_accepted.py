@@ -30,7 +30,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "signing": None,
         "models": {
             "digits": {
-                "source": {"framework": "keras", "path": "model/digits", "artifact": None},
+                "source": {"framework": "keras", "path": "model/digits", "artifact": None, "quantization": None},
                 "image": None,
                 "runtime": "onnx",
                 "files": None,
@@ -114,6 +114,14 @@ def test_a_finished_model_and_where_it_lies(load: Load, artifact: str) -> None:
     config = load(SMALLEST | {"models": {"iris": {"source": source}}}).config
     assert config.models["iris"].source is not None
     assert config.models["iris"].source.artifact == artifact
+
+
+def test_weights_as_int8_for_so_much_of_the_quality(load: Load) -> None:
+    source = SMALLEST["models"]["digits"]["source"] | {"quantization": {"type": "int8", "maxLoss": 0.005}}
+    config = load(SMALLEST | {"models": {"digits": {"source": source}}}).config
+    assert config.models["digits"].source is not None
+    assert config.models["digits"].source.quantization is not None
+    assert config.models["digits"].source.quantization.max_loss == 0.005
 
 
 def test_a_promoted_image_needs_no_registry_and_no_source(load: Load) -> None:

@@ -205,6 +205,23 @@ CASES: dict[str, tuple[str, Any, str]] = {
         f"allowed: {ARTIFACT} -> pulumi config set --path 'model-serving:models.digits.source.artifact' "
         f"s3://models/churn/7/@{DIGEST} --stack dev",
     ),
+    "a precision that is not known": (
+        "models.digits.source.quantization", {"type": "int4", "maxLoss": 0.01},
+        'model-serving:models.digits.source.quantization.type: "int4" is not one of the choices; allowed: int8 '
+        "-> pulumi config set --path 'model-serving:models.digits.source.quantization.type' int8 --stack dev",
+    ),
+    "a loss in per cent": (
+        "models.digits.source.quantization", {"type": "int8", "maxLoss": 1},
+        "model-serving:models.digits.source.quantization.maxLoss: 1 is not a loss of quality; allowed: a number from 0 "
+        "to below 1: what int8 weights may cost of the held-out accuracy or R2 "
+        "-> pulumi config set --path 'model-serving:models.digits.source.quantization.maxLoss' 0.01 --stack dev",
+    ),
+    "an unbounded loss": (
+        "models.digits.source.quantization", {"type": "int8"},
+        "model-serving:models.digits.source.quantization.maxLoss: is required and missing; allowed: a number from 0 "
+        "to below 1: what int8 weights may cost of the held-out accuracy or R2 "
+        "-> pulumi config set --path 'model-serving:models.digits.source.quantization.maxLoss' 0.01 --stack dev",
+    ),
     "a finished model of a branch": (
         "models.digits.source.artifact", "hf://acme/digits@main",
         'model-serving:models.digits.source.artifact: "hf://acme/digits@main" is not a finished model; '

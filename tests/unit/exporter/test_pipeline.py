@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from model.exporter import pipeline
+from model.exporter import pipeline, quantization
 from model.exporter.__main__ import main
 from model.exporter.contract import CONTRACT_FILE
 from model.exporter.errors import ExportError
@@ -28,6 +28,18 @@ def held_out():
     inputs = np.eye(2, dtype=np.float32)[labels] + 0.25
     labels[0] = 1
     return inputs, labels
+"""
+
+
+# Both classes weigh nearly the same: more than int8 can tell apart.
+CLOSE = """
+import numpy as np
+MINIMUM_ACCURACY = 0.9
+def train():
+    return np.array([[1.0, 1.001], [1.0, 0.999]], dtype=np.float32)
+def held_out():
+    inputs = np.random.RandomState(0).uniform(0.5, 1, (40, 2)).astype(np.float32)
+    return inputs, (inputs[:, 0] > inputs[:, 1]).astype(int)
 """
 
 
@@ -76,12 +88,20 @@ class Framework:
         return {"numpy": np.__version__}
 
 
-def build(root: Path, monkeypatch: pytest.MonkeyPatch, *, error: float = 0.0, minimum: float = 0.9) -> Path:
+def build(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    error: float = 0.0,
+    minimum: float = 0.9,
+    train: str = TRAIN,
+    quantization_loss: float | None = None,
+) -> Path:
     source, out = root / "source", root / "out"
     source.mkdir(exist_ok=True)
-    (source / "train.py").write_text(TRAIN.format(minimum=minimum))
+    (source / "train.py").write_text(train.format(minimum=minimum))
     monkeypatch.setattr(pipeline, "load_framework", lambda name: Framework(error))
-    pipeline.export(source, out, "numpy", lambda text: None)
+    pipeline.export(source, out, "numpy", lambda text: None, quantization_loss=quantization_loss)
     return out
 
 
@@ -105,6 +125,38 @@ def test_golden_answers_are_the_sources_and_prove_a_batch(tmp_path: Path, monkey
     for golden in goldens:
         assert golden["expected"][0]["data"] == golden["request"]["inputs"][0]["data"]
         assert golden["tolerance"] == 1e-4
+
+
+def test_int8_weights_are_served_within_the_error_that_the_build_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uneven = "np.array([[0.9, 0.11], [0.13, 0.87]], dtype=np.float32)\n"
+    train = TRAIN.replace("np.eye(2, dtype=np.float32)\n", uneven)
+    out = build(tmp_path, monkeypatch, train=train, quantization_loss=0.01)
+    metrics = contract(out)["metrics"]
+    assert metrics["held_out_accuracy"] == metrics["held_out_accuracy_quantized"] == 0.975
+    assert 0 < metrics["quantization_max_difference"] < 0.05
+    goldens = contract(out)["golden"]
+    assert {golden["tolerance"] for golden in goldens} == {1e-4 + 2 * metrics["quantization_max_difference"]}
+    # The answers are still the source's: the tolerance is what int8 may differ from it.
+    first = np.array(goldens[0]["request"]["inputs"][0]["data"], dtype=np.float32)
+    expected = first @ np.array([[0.9, 0.11], [0.13, 0.87]], dtype=np.float32)
+    np.testing.assert_allclose(goldens[0]["expected"][0]["data"], expected, rtol=1e-6)
+    weights = onnx.load(out / "model.onnx").graph.initializer
+    assert TensorProto.INT8 in {weight.data_type for weight in weights}
+    assert server_model.load("m", out, threads=1)
+
+
+def test_int8_weights_that_cost_more_than_allowed_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ExportError, match=r"lowers held_out_accuracy from 1\.0000 to 0\.\d+; .* a loss of 0\.01"):
+        build(tmp_path, monkeypatch, train=CLOSE, quantization_loss=0.01)
+    assert not (tmp_path / "out").exists()
+    assert build(tmp_path, monkeypatch, train=CLOSE, quantization_loss=0.9)
+
+
+def test_the_error_of_a_class_cannot_be_bounded() -> None:
+    with pytest.raises(ExportError, match=r"output label is int64: .* for scores only"):
+        quantization.check_outputs({"scores": np.ones((1, 2)), "label": np.ones(1, dtype=np.int64)})
 
 
 def test_the_same_source_gives_the_same_bytes_times_and_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
