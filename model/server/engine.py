@@ -118,5 +118,5 @@ class Engine:
         # The recent requests' mean, roughly: so that a model that turns out slow leaves the event loop, and may return.
         self._pace += (seconds - self._pace) * 0.1
         self._metrics.inference_seconds.observe(seconds)
-        self._metrics.batch_rows.observe(max((len(values) for values in inputs.values() if values.ndim), default=1))
+        self._metrics.batch_rows.observe(len(first) if (first := next(iter(inputs.values()))).ndim else 1)
         return answers
