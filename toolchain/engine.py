@@ -49,6 +49,11 @@ def environment(stack: Stack) -> dict[str, str]:
     return variables
 
 
+def backend(stack: Stack) -> str:
+    """URL of the backend that has the stack's state, empty where it is Pulumi's own choice."""
+    return environment(stack).get("PULUMI_BACKEND_URL") or os.environ.get("PULUMI_BACKEND_URL", "")
+
+
 def prepare_backend() -> None:
     """Make the folder of the local stacks' state, and the passphrase of their secrets."""
     for folder in (paths.data() / "state", paths.pulumi_home()):

@@ -4,7 +4,7 @@ import textwrap
 
 from rich.table import Table
 
-from toolchain import engine, local, lock, services, stack_config
+from toolchain import cluster_memory, engine, local, lock, services, stack_config
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube, Pod
 from toolchain.predict import predict
@@ -16,10 +16,12 @@ def up(stack: Stack, progress: Progress) -> int:
     """Deploy the stack and ask its models for an answer. Returns the exit code."""
     with lock.of_stack(stack):
         _ready(stack, progress)
+        cluster_memory.check(stack)
         code = engine.operate(stack, "up", ["--yes", "--skip-preview"])
         if code:
             explain(stack)
             return code
+        cluster_memory.remember(stack)
         return 0 if predict(stack, None) else 1
 
 
@@ -27,6 +29,7 @@ def preview(stack: Stack, progress: Progress) -> int:
     """Show what ``up`` would change. Returns the exit code."""
     with lock.of_stack(stack):
         _ready(stack, progress)
+        cluster_memory.check(stack)
         code = engine.operate(stack, "preview", [])
     if code == 0:
         _warn_of_a_blind_preview(stack)
@@ -46,7 +49,10 @@ def destroy(stack: Stack, progress: Progress) -> int:
     """Delete what the stack has in its cluster. Returns the exit code."""
     with lock.of_stack(stack):
         _ready(stack, progress)
-        return engine.operate(stack, "destroy", ["--yes", "--skip-preview"])
+        code = engine.operate(stack, "destroy", ["--yes", "--skip-preview"])
+        if code == 0:
+            cluster_memory.forget(stack)
+        return code
 
 
 def _ready(stack: Stack, progress: Progress) -> None:

@@ -6,14 +6,13 @@ exists"; so those that exist are imported, and only the others forgotten.
 """
 
 import json
-import os
 import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolchain import engine, local, lock
+from toolchain import cluster_memory, engine, local, lock
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube
 from toolchain.progress import Progress, out
@@ -52,7 +51,7 @@ def _recover(stack: Stack, progress: Progress) -> int:
     pending = created_in_doubt(state)
     if not pending:
         out.print("no creation is in doubt", markup=False)
-        return 0
+        return _refresh(stack) if cluster_memory.changed(stack) else 0
     kube = Kube(stack)
     found = {urn: _id_in_cluster(kube, resource) for urn, resource in pending.items()}
     for urn, identifier in found.items():
@@ -62,7 +61,15 @@ def _recover(stack: Stack, progress: Progress) -> int:
         file.write_text(json.dumps(settled(state, found)))
         engine.capture(stack, ["stack", "import", "--stack", stack.name, "--file", str(file)])
     # Fills in what the cluster made of the imported objects, and settles updates that were cut off.
-    return engine.operate(stack, "refresh", ["--yes", "--skip-preview"])
+    return _refresh(stack)
+
+
+def _refresh(stack: Stack) -> int:
+    """Bring the state to what the cluster has."""
+    code = engine.operate(stack, "refresh", ["--yes", "--skip-preview"])
+    if code == 0:
+        cluster_memory.remember(stack)
+    return code
 
 
 def settled(state: dict[str, Any], found: Mapping[str, str]) -> dict[str, Any]:
@@ -114,7 +121,7 @@ def _id_in_cluster(kube: Kube, resource: dict[str, Any]) -> str:
 
 def _running_update(stack: Stack) -> int | None:
     """Process of this machine that holds the stack's lock, where the backend is a folder."""
-    backend = engine.environment(stack).get("PULUMI_BACKEND_URL") or os.environ.get("PULUMI_BACKEND_URL", "")
+    backend = engine.backend(stack)
     if not backend.startswith("file://"):
         return None
     locks = Path(backend.removeprefix("file://")) / ".pulumi" / "locks" / "organization" / stack.project / stack.name

@@ -255,3 +255,41 @@ def test_a_disk_that_is_too_small_for_the_toolchains_own_environment(folders: Fo
     assert "error: install toolchain/requirements.txt: the disk is full" in said
     assert "Traceback" not in said
     assert [file for file in files if not file.endswith(".lock")] == []
+
+
+# What lies in root's folders, modules and pins, is read before root's rights are given up.
+AS_NOBODY = """
+import os
+from toolchain import interruption, stack
+load = stack.load
+def load_and_become_nobody(name):
+    import rich._emoji_codes  # printing needs it
+    loaded, _ = load(name), plan_all(local.parts())
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+    return loaded
+stack.load = load_and_become_nobody
+with interruption.told():
+    from toolchain import cli, local
+    from toolchain.parts.install import plan_all
+    cli.run()
+"""
+
+
+def test_another_user_is_told_what_is_lacking_before_anything_starts(folders: Folders, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("becomes another user")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    os.chown(tmp_path, 65534, 65534)
+    folders.env |= {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "DOCKER_HOST": "unix:///nonexistent"}
+
+    refused = folders.begin(AS_NOBODY, "start")
+    _, said = refused.communicate(timeout=60)
+
+    assert refused.returncode == 1
+    assert "error: prepare a local stack: this machine lacks:" in said
+    assert "needs root" in said
+    assert "Nothing was started" in said
+    assert "Traceback" not in said
+    assert not folders.tools.exists()
+    assert folders.processes() == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.toolchain.conftest import Program
-from toolchain import engine, operations, paths, services
+from toolchain import cluster_memory, engine, operations, paths, services
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress
 from toolchain.stack import Stack, load
@@ -95,3 +95,19 @@ def test_preview_and_destroy_work_on_the_copy(operation, calls: Path, tmp_path: 
     arguments = json.loads(calls.read_text().splitlines()[-1])[0]
     assert arguments[0] == operation.__name__
     assert arguments[arguments.index("--config-file") + 1] == str(paths.data() / "stacks" / "shop" / "prod.yaml")
+
+
+def test_a_state_of_a_cluster_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    local, there = stack(tmp_path, "local", "dev"), ["first"]
+    monkeypatch.setattr(cluster_memory, "_identity", lambda stack: there[0])
+    cluster_memory.check(local)
+    cluster_memory.remember(local)
+    cluster_memory.check(local)
+    there[0] = "second"
+    with pytest.raises(ToolchainError, match="make recover STACK=dev"):
+        cluster_memory.check(local)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///another")
+    cluster_memory.check(local)
+    monkeypatch.delenv("PULUMI_BACKEND_URL")
+    cluster_memory.forget(local)
+    cluster_memory.check(local)
