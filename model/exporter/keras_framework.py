@@ -69,7 +69,14 @@ class KerasModel:
     def __init__(self, trained: object) -> None:
         """Raises: ExportError: `trained` is not a keras.Model with known inputs."""
         import keras
+        from keras.src.saving import serialization_lib
 
+        # Its public way to switch this off has none to ask.
+        if serialization_lib.in_safe_mode() is False:
+            raise ExportError(
+                "train.py: Keras' safe mode is off, so that a file which it reads may run code. Take "
+                "enable_unsafe_deserialization() out, and replace Lambda layers by layers of Keras or keras.ops"
+            )
         if not isinstance(trained, keras.Model):
             raise ExportError(f"train.py: train() returned {type(trained).__name__}; it must return a keras.Model")
         model: Any = trained

@@ -104,6 +104,12 @@ def test_int8_weights_answer_right_within_a_bounded_loss(local_cluster: LocalClu
 @pytest.mark.parametrize(
     ("framework", "train", "reason"),
     [
+        (
+            "keras",
+            "import keras\ndef train():\n    keras.config.enable_unsafe_deserialization()\n"
+            "    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(8)])",
+            "Keras' safe mode is off, so that a file which it reads may run code",
+        ),
         ("onnx", "def train(): return {}", "train() returned dict; it must return an onnx.ModelProto"),
         (
             "sklearn",
