@@ -1,22 +1,11 @@
-"""Which cluster a local stack was deployed to: its state is worth nothing once that cluster's data is gone."""
+"""Which cluster a local stack was deployed to: a cluster that was wiped has nothing of what the state tells."""
 
 import hashlib
 from pathlib import Path
 
 from toolchain import engine, paths
-from toolchain.errors import ToolchainError
 from toolchain.kube import Kube
 from toolchain.stack import Stack
-
-
-def check(stack: Stack) -> None:
-    """Raise ToolchainError when the stack's state tells of objects in another cluster than the one that runs now."""
-    if changed(stack):
-        raise ToolchainError(
-            f"stack {stack.name}",
-            "its state was made with another local cluster, whose data is gone: what it has deployed is not there",
-            f"Run: make recover STACK={stack.name}    (takes what is gone out of the state), then: make up",
-        )
 
 
 def changed(stack: Stack) -> bool:

@@ -16,8 +16,7 @@ def up(stack: Stack, progress: Progress) -> int:
     """Deploy the stack and ask its models for an answer. Returns the exit code."""
     with lock.of_stack(stack):
         _ready(stack, progress)
-        cluster_memory.check(stack)
-        code = engine.operate(stack, "up", ["--yes", "--skip-preview"])
+        code = engine.operate(stack, "up", ["--yes", "--skip-preview", *_refresh(stack)])
         if code:
             explain(stack)
             return code
@@ -29,11 +28,18 @@ def preview(stack: Stack, progress: Progress) -> int:
     """Show what ``up`` would change. Returns the exit code."""
     with lock.of_stack(stack):
         _ready(stack, progress)
-        cluster_memory.check(stack)
-        code = engine.operate(stack, "preview", [])
+        code = engine.operate(stack, "preview", _refresh(stack))
     if code == 0:
         _warn_of_a_blind_preview(stack)
     return code
+
+
+def _refresh(stack: Stack) -> list[str]:
+    """The option that makes Pulumi look for what its state has, where the local cluster has lost it."""
+    if not cluster_memory.changed(stack):
+        return []
+    out.print("the local cluster is a new one: what the state has of the one before is looked for, and made again")
+    return ["--refresh"]
 
 
 def _warn_of_a_blind_preview(stack: Stack) -> None:

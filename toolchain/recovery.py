@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolchain import cluster_memory, engine, local, lock
+from toolchain import engine, local, lock
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube
 from toolchain.progress import Progress, out
@@ -51,7 +51,7 @@ def _recover(stack: Stack, progress: Progress) -> int:
     pending = created_in_doubt(state)
     if not pending:
         out.print("no creation is in doubt", markup=False)
-        return _refresh(stack) if cluster_memory.changed(stack) else 0
+        return 0
     kube = Kube(stack)
     found = {urn: _id_in_cluster(kube, resource) for urn, resource in pending.items()}
     for urn, identifier in found.items():
@@ -61,15 +61,7 @@ def _recover(stack: Stack, progress: Progress) -> int:
         file.write_text(json.dumps(settled(state, found)))
         engine.capture(stack, ["stack", "import", "--stack", stack.name, "--file", str(file)])
     # Fills in what the cluster made of the imported objects, and settles updates that were cut off.
-    return _refresh(stack)
-
-
-def _refresh(stack: Stack) -> int:
-    """Bring the state to what the cluster has."""
-    code = engine.operate(stack, "refresh", ["--yes", "--skip-preview"])
-    if code == 0:
-        cluster_memory.remember(stack)
-    return code
+    return engine.operate(stack, "refresh", ["--yes", "--skip-preview"])
 
 
 def settled(state: dict[str, Any], found: Mapping[str, str]) -> dict[str, Any]:

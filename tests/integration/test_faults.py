@@ -14,7 +14,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,6 @@ from tests.support.services import Registry, free_port
 from tests.support.workspace import Workspace
 from toolchain import cluster as local
 from toolchain import paths
-from toolchain.cluster import cgroups
-from toolchain.services import builder as local_builder
 
 pytestmark = pytest.mark.integration
 
@@ -201,64 +199,6 @@ def test_a_killed_engine_that_was_updating(job: Job) -> None:
         killed_while(job, lambda: {pod["metadata"]["name"] for pod in job.pods()} - before, "a new pod")
         job.workspace.toolchain("recover")
         job.workspace.up()
-    job.assert_converged()
-
-
-def interrupted_when(job: Job, reached: Callable[[], object], what: str) -> None:
-    """Start `make up`, and press Ctrl-C when a state is reached: all of it ends in order, and another one may begin."""
-    update = subprocess.Popen(
-        [sys.executable, "-m", "toolchain", "up", "--stack", STACK],
-        cwd=job.workspace.path,
-        env=job.workspace.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    wait_until(lambda: reached() or update.poll() is not None, what, seconds=120)
-    assert update.poll() is None, update.communicate()[0]
-    update.send_signal(signal.SIGINT)
-    printed, _ = update.communicate(timeout=120)
-    assert update.returncode == 130, printed
-    assert printed.splitlines()[-1].startswith("interrupted (SIGINT)")
-    assert "Traceback" not in printed
-    wait_until(lambda: not running_with(f"PULUMI_BACKEND_URL=file://{job.workspace.backend}"), "the end of all of it")
-    assert not list((job.workspace.backend / ".pulumi" / "locks").rglob("*.json"))
-
-
-def running_with(variable: str) -> list[str]:
-    """Commands of the processes that have a variable in their environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if variable.encode() in (entry / "environ").read_bytes().split(b"\0"):
-                found.append((entry / "cmdline").read_text().replace("\0", " "))
-    return found
-
-
-def test_ctrl_c_during_an_image_build(job: Job) -> None:
-    train = job.workspace.path / "model/digits/train.py"
-    before = train.read_text()
-    train.write_text(f"{before}\n# {uuid.uuid4()}\n")  # another training
-    builder = [root / f"{local_builder.NAME}-builder" for root in cgroups.hierarchies()]
-
-    def building() -> list[Path]:
-        return [group for root in builder for group in root.glob("*/cgroup.procs") if group.read_text()]
-
-    with job.load():
-        interrupted_when(job, building, "a step of the build")
-    wait_until(lambda: not building(), "the end of the build")
-    train.write_text(before)
-    job.workspace.toolchain("up")
-    job.assert_converged()
-
-
-def test_ctrl_c_during_a_rollout(job: Job) -> None:
-    before = {pod["metadata"]["name"] for pod in job.pods()}
-    job.change(env={"LOG_LEVEL": "debug"})
-    with job.load():
-        interrupted_when(job, lambda: {pod["metadata"]["name"] for pod in job.pods()} - before, "a new pod")
-        job.workspace.toolchain("up")
     job.assert_converged()
 
 
