@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BENCHMARKS = {
     "main_job": "the whole job, warm: up, up again, new weights; the image; the server's start and memory; the answers",
     "preview": "pulumi preview of stack dev against a flat hand-written program with the same resources",
+    "serving": "this server beside others: requests per second, tail latency, cold start; a heavy model",
+    "hostile": "thousands of bad requests of 25 families: errors of the server, restarts, growth of memory",
     "faults_main": "the main job under faults: lost requests, recovered updates, differences from the official plugin",
 }
 

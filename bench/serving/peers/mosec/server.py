@@ -10,8 +10,8 @@ os.environ.setdefault("MODEL_FILE", sys.argv[1])
 if not sys.argv[1].startswith("--"):
     sys.argv[1:] = ["--address", "127.0.0.1", "--port", sys.argv[2], "--log-level", "error"]
 
-import msgspec  # noqa: E402
-from mosec import Server, Worker  # noqa: E402
+import msgspec
+from mosec import Server, Worker
 
 
 class Digits(Worker):
