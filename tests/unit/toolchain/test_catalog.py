@@ -1,14 +1,20 @@
 """The list of parts."""
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from toolchain import paths
 from toolchain.parts import catalog
-from toolchain.parts.build import GoModule
-from toolchain.parts.download import Release
+from toolchain.parts.base_image import Debootstrap
+from toolchain.parts.build import DebianPackages, GoModule, InstallByHand
+from toolchain.parts.download import Beside, PulumiPlugin, Release
 from toolchain.parts.model import Part
+from toolchain.parts.stand_in import StandIn
 
 PARTS = {part.slug: part for part in [*catalog.engine_parts(), *catalog.node_parts(), *catalog.docker_parts()]}
 
@@ -51,6 +57,43 @@ def test_every_download_has_a_checksum_and_comes_before_the_build() -> None:
         if Release in kinds and GoModule in kinds:
             assert kinds.index(Release) < kinds.index(GoModule)
         assert all(source.checksums for source in part.sources if isinstance(source, Release))
+
+
+def pinned_by_go_sum(module: GoModule) -> bool:
+    """Whether all that a module requires has a hash in Git, and nothing else may be compiled."""
+    required = "require" in (module.folder / "go.mod").read_text()
+    return not required or (module.folder / "go.sum").stat().st_size > 0
+
+
+# What each kind of source is compared with before it is used.
+CHECKS: dict[type, Callable[[Any], bool]] = {
+    Release: lambda release: release.checksums.startswith("https://") and release.url.startswith("https://"),
+    GoModule: pinned_by_go_sum,
+    DebianPackages: lambda packages: True,  # apt checks its archive's signature
+    Debootstrap: lambda suite: True,  # the same archive
+    PulumiPlugin: lambda plugin: True,  # TLS alone: see docs/decisions/0011-toolchain.md
+    Beside: lambda beside: isinstance(PARTS["pulumi-cli"].sources[0], Release),  # came with a release
+    StandIn: lambda stand_in: True,  # nothing is downloaded
+    InstallByHand: lambda by_hand: True,
+}
+
+
+@pytest.mark.parametrize("name", [*PARTS, "helm"])
+def test_nothing_is_had_unchecked(name: str) -> None:
+    part = PARTS.get(name) or catalog.addons()[name]
+    assert [source for source in part.sources if not CHECKS[type(source)](source)] == []
+
+
+def test_downloads_have_one_door() -> None:
+    """Everything from the internet passes through network.py; the others here talk to services of this machine."""
+    folder = paths.REPOSITORY / "toolchain"
+    found = {
+        str(file.relative_to(folder))
+        for file in folder.rglob("*.py")
+        if re.search(r"\burlopen\(|\bhttpx?2?\.(get|Client)\(|_OPENER\.open\(", file.read_text())
+        and "kubernetes_plugin" not in file.parts
+    }
+    assert found == {"network.py", "services/oci.py", "services/registry.py", "cluster/health.py"}
 
 
 def test_a_changed_pin_or_flag_is_another_part(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from toolchain.kube import Pod
-from toolchain.predict import label
+from toolchain.predict import is_right, label
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,19 @@ from toolchain.predict import label
 )
 def test_label(output: dict[str, Any], answer: Any) -> None:
     assert label({"outputs": [output]}) == answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "right"),
+    [
+        (3, {"label": 3}, True),
+        ("cat", {"label": "dog"}, False),
+        (10.5, {"value": 10.0, "within": 0.5}, True),
+        (9.4, {"value": 10.0, "within": 0.5}, False),
+    ],
+)
+def test_a_right_answer(answer: Any, expected: dict[str, Any], right: bool) -> None:
+    assert is_right(answer, expected) is right
 
 
 def pod(**container: Any) -> Pod:
