@@ -50,14 +50,21 @@ def _predict_one(stack: Stack, kube: Kube, namespace: str, name: str, entry: dic
         response = kube.post_to_service(
             namespace, entry["service"], entry["port"], f"v2/models/{name}/infer", example["request"]
         )
-        answer, expected = label(response.json()), example["expected"]["label"]
-        verdict = (
-            "[green]right[/green]" if answer == expected else f"[red]wrong[/red], expected {escape(str(expected))}"
-        )
+        answer, expected = label(response.json()), example["expected"]
+        right = is_right(answer, expected)
+        shown_expected = escape(str(expected.get("label", expected.get("value"))))
+        verdict = "[green]right[/green]" if right else f"[red]wrong[/red], expected {shown_expected}"
         shown = file.relative_to(paths.REPOSITORY) if file.is_relative_to(paths.REPOSITORY) else file
         out.print(f"{escape(name)}: {escape(str(shown))} -> [bold]{escape(str(answer))}[/bold]  {verdict}")
-        all_right &= answer == expected
+        all_right &= right
     return all_right
+
+
+def is_right(answer: Any, expected: dict[str, Any]) -> bool:
+    """Whether an answer is the expected ``label``, or a number at most ``within`` away from the expected ``value``."""
+    if "value" in expected:
+        return abs(answer - expected["value"]) <= expected["within"]
+    return answer == expected["label"]
 
 
 def label(response: dict[str, Any]) -> Any:
