@@ -17,7 +17,10 @@ for last; do :; done
 case "$1 $2" in
   "info "*) [ ! -e no-daemon ] || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }; echo 28.0.0;;
   "ps "*) name=${4#name=^}; name=${name%$}; cat "$name.state" 2>/dev/null || true;;
-  "run "*) echo running > model-serving-registry.state;;
+  "run "*)
+    echo created > model-serving-registry.state
+    [ ! -e busy ] || { echo "Bind for 127.0.0.1:5001 failed: port is already allocated" >&2; exit 125; }
+    echo running > model-serving-registry.state;;
   "start "*) echo running > "$2.state";;
   "rm "*) rm -f "$3.state";;
   "inspect "*) cat networks;;
@@ -148,6 +151,22 @@ def test_an_absent_engine_is_one_clear_error(desktop: Path) -> None:
     with pytest.raises(ClusterError, match="Cannot connect to the Docker daemon"):
         start(desktop)
     assert not [line for line in calls(desktop) if line.startswith("docker run")]
+
+
+def test_a_busy_port_is_told_and_leaves_no_container(desktop: Path) -> None:
+    (desktop / "busy").touch()
+
+    with pytest.raises(ClusterError, match=r"(?s)port is already allocated.*registry\.repository"):
+        start(desktop)
+    assert not (desktop / "model-serving-registry.state").exists()
+    assert not [line for line in calls(desktop) if line.startswith("kind create")]
+
+
+def test_a_stack_without_a_registry_here_starts_none(desktop: Path) -> None:
+    kind.start(desktop / "data", "", lambda _: None)
+
+    assert not [line for line in calls(desktop) if line.startswith("docker run")]
+    assert kind.status(desktop / "data").state == "running"
 
 
 def test_without_kind_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
