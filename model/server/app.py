@@ -73,7 +73,7 @@ class App:
         # Of a client that leaves before its answer.
         status = _CLIENT_LEFT
         if route is not None:
-            self._engine.in_flight += 1
+            self._engine.begin()
         try:
             answer = await self._answer(route, scope, proto)
             status = answer.status
@@ -88,7 +88,7 @@ class App:
             seconds = time.perf_counter() - started
             trace = tracing.parse(scope.headers.get("traceparent"))
             if route is not None:
-                self._engine.in_flight -= 1
+                self._engine.end()
                 self._metrics.answered(route[0], status, seconds, trace)
             if self._logs_requests:
                 interface = route[0] if route else "http"

@@ -28,7 +28,9 @@ class Engine:
 
     def __init__(self, settings: Settings, metrics: Metrics, executor: Executor) -> None:
         self.in_flight = 0
-        """Requests to infer from their head to their answer. Counted by those who take them."""
+        """Requests to infer from their head to their answer."""
+        self.taken = 0
+        """All that ever were in flight."""
         self.queued = 0
         """Requests that arrived whole and have no answer yet."""
         self.buffered = 0
@@ -61,6 +63,15 @@ class Engine:
             )
         self._session_run = model.session.run
         self._model = model
+
+    def begin(self) -> None:
+        """A request to infer has arrived; `end` it."""
+        self.in_flight += 1
+        self.taken += 1
+
+    def end(self) -> None:
+        """The opposite of `begin`."""
+        self.in_flight -= 1
 
     def hold(self, size: int) -> None:
         """Counts bytes of a large request as they arrive; `release` them. Raises: RequestError: 503: too many."""

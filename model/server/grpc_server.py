@@ -152,7 +152,7 @@ class GrpcServer:
         started = time.perf_counter()
         code = 499  # of a client that leaves; as over HTTP
         metadata = dict(context.invocation_metadata() or ())
-        self._engine.in_flight += 1
+        self._engine.begin()
         try:
             answer = await self._infer(request)
             code = 200
@@ -165,7 +165,7 @@ class GrpcServer:
             logs.failure(error)
             await context.abort(grpc.StatusCode.INTERNAL, f"internal error: {type(error).__name__}")
         finally:
-            self._engine.in_flight -= 1
+            self._engine.end()
             seconds = time.perf_counter() - started
             trace = tracing.parse(metadata.get("traceparent"))
             if request.model_name == self._settings.model_name:

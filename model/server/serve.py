@@ -32,6 +32,9 @@ TERMINATION_LOG = "/dev/termination-log"
 MAX_CONNECTIONS = 4096
 """Granian's own limit (128) counts open connections, idle ones too: at that many, probes would wait for their turn."""
 
+QUIET_SECONDS = 0.2
+"""No request for so long: the clients have gone elsewhere."""
+
 CLOSE_SECONDS = 2
 """How long the last answers may take to leave."""
 
@@ -162,7 +165,12 @@ async def _drain(app: App, engine: Engine, settings: Settings, metrics: Metrics)
     metrics.ready.set(0)
     logs.event(logging.INFO, "draining", in_flight=engine.in_flight)
     deadline = time.monotonic() + settings.drain_seconds
-    while engine.in_flight and time.monotonic() < deadline:
+    seen, quiet_since = -1, 0.0
+    while (now := time.monotonic()) < deadline:
+        if engine.in_flight or engine.taken != seen:
+            seen, quiet_since = engine.taken, now
+        elif now - quiet_since >= QUIET_SECONDS:
+            break
         await asyncio.sleep(0.01)
     level = logging.WARNING if engine.in_flight else logging.INFO
     logs.event(level, "stopped", abandoned=engine.in_flight)

@@ -7,7 +7,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from model.server.errors import RequestError
-from model.server.grpc_messages import _MESSAGES, CLASSES  # pyright: ignore[reportPrivateUsage]
+from model.server.grpc_messages import _MESSAGES, CLASSES
 from model.server.grpc_server import decode_request
 from model.server.tensors import DATATYPES, Signature, TensorSpec
 
@@ -24,9 +24,10 @@ ROW = np.array([[1, 2, 3]], dtype=np.float32)
 
 def theirs(name: str) -> list[Any]:
     """The standard's messages of that name, from a client. We have one message for input and output tensors."""
+    standard: Any = service_pb2
     if name == "InferTensor":
-        return [service_pb2.ModelInferRequest.InferInputTensor, service_pb2.ModelInferResponse.InferOutputTensor]
-    found: Any = service_pb2
+        return [standard.ModelInferRequest.InferInputTensor, standard.ModelInferResponse.InferOutputTensor]
+    found = standard
     for part in THEIR_NAMES.get(name, name).split("."):
         found = getattr(found, part)
     return [found]

@@ -146,7 +146,9 @@ def test_binary_tensors_both_ways(client: httpx.Client) -> None:
     length = int(response.headers["inference-header-content-length"])
     (output,) = json.loads(response.content[:length])["outputs"]
     assert output == {"name": "y", "datatype": "FP32", "shape": [2, 2], "parameters": {"binary_data_size": 16}}
-    np.testing.assert_allclose(np.frombuffer(response.content[length:], "<f4").reshape(2, 2), linear(rows.tolist()), atol=1e-4)
+    np.testing.assert_allclose(
+        np.frombuffer(response.content[length:], "<f4").reshape(2, 2), linear(rows.tolist()), atol=1e-4
+    )
 
 
 def test_tensorflow_serving_clients_are_answered(client: httpx.Client) -> None:
