@@ -1,6 +1,5 @@
 """HTTP: routes, statuses and limits. One object, called by Granian for each request (RSGI)."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # pyright: ignore[reportPrivateImportUsage]
 
 from . import __version__, logs, openapi, protocol, tf_serving, tracing
+from .deadlines import Deadlines
 from .engine import Engine
 from .errors import RequestError
 from .metrics import Metrics
@@ -48,6 +48,8 @@ class App:
 
     def __init__(self, settings: Settings, metrics: Metrics, engine: Engine) -> None:
         self.draining = False
+        self.deadlines = Deadlines(settings.body_timeout_seconds)
+        """For bodies to arrive. Somebody must run its `watch`."""
         self._settings = settings
         self._metrics = metrics
         self._engine = engine
@@ -119,7 +121,7 @@ class App:
             raise _too_large(most)
         held = 0
         try:
-            async with asyncio.timeout(self._settings.body_timeout_seconds):
+            with self.deadlines:
                 if length is not None and int(length) <= SMALL_BODY_BYTES:
                     body = await proto()
                 else:

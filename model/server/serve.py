@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import logging.config
 import signal
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import uvloop
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
@@ -49,7 +51,7 @@ def run(environ: Mapping[str, str], started: float) -> int:
     try:
         settings = Settings.from_environment(environ)
         # Not asyncio.run: on its way out it waits for a model that computes, and for requests that were given up.
-        asyncio.new_event_loop().run_until_complete(_serve(settings, started))
+        uvloop.new_event_loop().run_until_complete(_serve(settings, started))
     except RefusalError as error:
         _refuse(str(error), Path(environ.get("TERMINATION_LOG", TERMINATION_LOG)))
         return 1
@@ -76,18 +78,23 @@ async def _serve(settings: Settings, started: float) -> None:
     server = _server(app, settings)
     grpc_server = await _start_grpc(settings, metrics, engine, app)
     serving = asyncio.create_task(server.serve())
+    watching = asyncio.create_task(app.deadlines.watch())
     stopping = asyncio.create_task(stop.wait())
     loading = loop.run_in_executor(executor, _load, settings)
     try:
         await asyncio.wait((loading, stopping, serving), return_when=asyncio.FIRST_COMPLETED)
         if loading.done() and not serving.done():
             app.serve(model := loading.result())
+            # What is there now stays: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             _announce(model, settings, metrics, started)
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             _explain_end(serving, settings)
         await _drain(app, engine, settings, metrics)
     finally:
+        watching.cancel()
         server.stop()
         if grpc_server is not None:
             await grpc_server.stop(CLOSE_SECONDS)
