@@ -90,7 +90,7 @@ def _send(server: Running, family: Family, rng: random.Random, count: int) -> Co
         data, due = family(rng)
         if connection is None:
             connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
-        if due is UNANSWERED:
+        if due is None:  # UNANSWERED
             found["left"] += 1
             try:
                 connection.sendall(data)
