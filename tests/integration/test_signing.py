@@ -1,15 +1,13 @@
 """A model signed by its build with model-signing, and a server that verifies it with the public key."""
 
-import base64
 import json
 from pathlib import Path
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.support.building import build_model
+from tests.support.building import build_model, key_pair
 from tests.support.cluster import LocalCluster
 from tests.unit.server.running import serving, start
 
@@ -18,19 +16,9 @@ pytestmark = pytest.mark.integration
 CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1()}
 
 
-def pair(curve: ec.EllipticCurve) -> tuple[str, str]:
-    """A private key (PEM), and its public half in one line."""
-    key = ec.generate_private_key(curve)
-    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return (
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
-        base64.b64encode(public).decode(),
-    )
-
-
 @pytest.mark.parametrize("curve", CURVES)
 def test_what_the_build_signs_the_server_verifies(curve: str, local_cluster: LocalCluster, tmp_path: Path) -> None:
-    private, public = pair(CURVES[curve])
+    private, public = key_pair(CURVES[curve])
     arguments = {"SIGNING": "key", "SIGNING_PUBLIC_KEY": public}
     for target, out in (("model", "model"), ("signature", "stage")):
         done = build_model(
@@ -56,7 +44,7 @@ def test_what_the_build_signs_the_server_verifies(curve: str, local_cluster: Loc
         assert httpx.get(f"{server.url}/v2/models/linear").status_code == 200
 
     other = start(
-        tmp_path / "model", tmp_path / "other", **environment | {"SIGNATURE_PUBLIC_KEY": pair(CURVES[curve])[1]}
+        tmp_path / "model", tmp_path / "other", **environment | {"SIGNATURE_PUBLIC_KEY": key_pair(CURVES[curve])[1]}
     )
     assert other.end(None) == 1
     reason = "model.sig: not signed with SIGNATURE_PUBLIC_KEY's key, or changed since"
@@ -65,8 +53,8 @@ def test_what_the_build_signs_the_server_verifies(curve: str, local_cluster: Loc
 
 
 def test_a_private_key_of_another_pair_signs_nothing(local_cluster: LocalCluster, tmp_path: Path) -> None:
-    private, _ = pair(CURVES["P-256"])
-    _, public = pair(CURVES["P-256"])
+    private, _ = key_pair(CURVES["P-256"])
+    _, public = key_pair(CURVES["P-256"])
     done = build_model(
         Path("model/iris"),
         "onnx",

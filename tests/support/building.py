@@ -1,10 +1,14 @@
 """A model's files as its image build makes them, without the image."""
 
+import base64
 import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from components.planning import build_context, pip_settings
 from tests.support.workspace import ROOT
@@ -43,3 +47,13 @@ def build_model(
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+
+def key_pair(curve: ec.EllipticCurve | None = None) -> tuple[str, str]:
+    """A new private key (PEM, P-256 by default), and its public half in the one line that a stack file holds."""
+    key = ec.generate_private_key(curve or ec.SECP256R1())
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return (
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        base64.b64encode(public).decode(),
+    )
