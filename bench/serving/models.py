@@ -35,7 +35,12 @@ def digits() -> Path:
         subprocess.run([*install, "--requirement", str(source / "requirements.txt")], check=True)
         with tempfile.TemporaryDirectory() as scratch:
             command = [str(python), "-W", "ignore", "-m", "exporter", str(source), f"{scratch}/model"]
-            environment = {**os.environ, "PYTHONPATH": str(ROOT / "model"), "CUDA_VISIBLE_DEVICES": ""}
+            environment = {
+                **os.environ,
+                "PYTHONPATH": str(ROOT / "model"),
+                "CUDA_VISIBLE_DEVICES": "",
+                "PYTHONHASHSEED": "0",
+            }
             subprocess.run([*command, "--framework", "keras"], check=True, env=environment, stdout=subprocess.DEVNULL)
             shutil.copytree(f"{scratch}/model", folder)
     return folder
