@@ -29,6 +29,7 @@ NAMESPACE = "bench-faults"
 REQUESTS = 10_000
 FAULTS = (
     "tests/integration/test_faults.py",
+    "tests/integration/test_interruption.py",
     "tests/integration/test_toolchain.py",
 )
 CONTRACT = ("tests/contract",)
