@@ -24,8 +24,11 @@ def build_model(
     arguments: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
     target: str = "model",
+    kind: str = "local",
 ) -> subprocess.CompletedProcess[str]:
     """Build the model in folder `source`, inside the project or outside, with the local builder, into folder `out`.
+
+    With `kind` tar, `out` is an archive instead.
 
     `artifact` is the folder of a finished model to build from. `env` is where `buildx` finds its builder. The answer's
     `stdout` is the build's log, whatever became of it.
@@ -41,7 +44,7 @@ def build_model(
             options += ["--secret", f"id={name},src={folder}/{name}"]
         return subprocess.run(
             ["buildx", "build", "--progress", "plain", "--target", target, *options]
-            + ["--output", f"type=local,dest={out}", str(context)],
+            + ["--output", f"type={kind},dest={out}", str(context)],
             env={**os.environ, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
