@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +55,27 @@ class Hands:
         budgets = f"/apis/policy/v1/namespaces/{self._namespace}/poddisruptionbudgets"
         self._do(lambda c: c.request("DELETE", budgets))
 
-    def set_image(self) -> None:
+    def set_image(self, image: str) -> None:
         """`kubectl set image` on the Deployment; JSON merge cannot change one element of a list, apply's patch can."""
-        body = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "localhost:1/foreign:1"}]}}}}
+        body = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": image}]}}}}
         kind = "application/strategic-merge-patch+json"
         parameters = {"fieldManager": "kubectl-set"}
         path = self._deployment_path
         self._do(lambda c: c.request("PATCH", path, parameters=parameters, body=body, content_type=kind))
 
 
-def test_drift(player: Player, playground: tuple[Path, str, dict[str, str]]) -> None:
+@pytest.fixture
+def silent_registry() -> Iterator[socket.socket]:
+    """A registry that takes connections and never answers.
+
+    An image of it is being pulled for as long as a command looks, as in the recording; a registry that refuses would
+    let its error appear before or after that look, as it happens.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_drift(player: Player, playground: tuple[Path, str, dict[str, str]], silent_registry: socket.socket) -> None:
     player.at("create")
     # The recording begins with a stack whose workload was deleted just before.
     assert player.up().rc == 0
@@ -78,8 +90,10 @@ def test_drift(player: Player, playground: tuple[Path, str, dict[str, str]]) -> 
             hands.scale_label_and_delete()
         elif name.startswith("up --refresh"):
             assert hands is not None
-            hands.set_image()
+            hands.set_image(f"localhost:{silent_registry.getsockname()[1]}/foreign:1")
         played, recorded = player.run(step["command"]), Outcome.recorded(step)
+        if name.startswith("up --refresh"):
+            silent_registry.close()  # or the kubelet would wait for it before it deletes the pod
         assert played.operations() == recorded.operations(), name
         assert played.rc == recorded.rc, name
         assert played.errors() == recorded.errors(), name
