@@ -6,7 +6,6 @@ tests of faults and of the Kubernetes plugin, counted.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -99,9 +98,7 @@ def _delete_pods_one_by_one(cluster: LocalCluster) -> None:
     """Each is replaced and ready before the next one goes, as a drained node's would be under a budget."""
 
     def kubectl(*arguments: str) -> str:
-        command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "--namespace", NAMESPACE, *arguments]
-        environment = {**os.environ, **cluster.env}
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        return cluster.kubectl(*arguments, namespace=NAMESPACE)
 
     for pod in json.loads(kubectl("get", "pods", "--output", "json"))["items"]:
         if "deletionTimestamp" in pod["metadata"]:

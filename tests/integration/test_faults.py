@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from tests.support.cluster import LocalCluster, toolchain
 from tests.support.load import Load, examples, infer, label
 from tests.support.registry import Image
 from tests.support.services import Registry, free_port
+from tests.support.waiting import group_is_gone, wait_until
 from tests.support.workspace import Workspace
 from toolchain import cluster as local
 from toolchain import paths
@@ -57,9 +57,7 @@ class Job:
         return self.workspace.outputs()["models"][model]
 
     def kubectl(self, *arguments: str) -> str:
-        command = ["kubectl", "--kubeconfig", str(self.cluster.kubeconfig), "--namespace", STACK, *arguments]
-        environment = {**os.environ, **self.cluster.env}
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        return self.cluster.kubectl(*arguments, namespace=STACK)
 
     def pods(self, model: str = "digits") -> list[dict[str, Any]]:
         selector = f"app.kubernetes.io/name={model}"
@@ -130,22 +128,6 @@ def job(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", STACK, check=False)
     registry.kill()
     (paths.data() / "stacks" / "model-serving" / f"{STACK}.yaml").unlink(missing_ok=True)
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not seen within {seconds} s: {what}"
-        time.sleep(0.1)
-
-
-def group_is_gone(leader: int) -> bool:
-    """Whether no process of a process group is left."""
-    try:
-        os.killpg(leader, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def test_two_updates_at_once(job: Job) -> None:

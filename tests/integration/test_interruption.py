@@ -5,15 +5,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.support.cluster import LocalCluster
+from tests.support.waiting import group_is_gone, wait_until
 from tests.support.workspace import copy_checkout
 
 pytestmark = pytest.mark.integration
@@ -61,7 +61,7 @@ class Checkout:
         assert process.wait(timeout=120) == 128 + signal.SIGINT, printed
         assert "Traceback" not in printed
         assert "interrupted (SIGINT)" in printed
-        wait_until(lambda: group_is_gone(process.pid), "the end of everything that it started")
+        wait_until(lambda: group_is_gone(process.pid), "the end of everything that it started", seconds=30)
         return printed
 
 
@@ -101,18 +101,3 @@ def test_the_second_of_two_commands_names_the_first(checkout: Checkout) -> None:
     assert f"process {first.pid}" in printed
     rest, _ = first.communicate(timeout=300)
     assert first.returncode == 0, rest
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not seen within {seconds} s: {what}"
-        time.sleep(0.1)
-
-
-def group_is_gone(leader: int) -> bool:
-    try:
-        os.killpg(leader, 0)
-    except ProcessLookupError:
-        return True
-    return False

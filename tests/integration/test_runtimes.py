@@ -109,9 +109,9 @@ def test_another_server_serves_our_model_and_keeps_its_contract(
 
     example = json.loads((workspace.path / "model/digits/examples/7.json").read_text())["request"]
     assert label(infer(port, "digits", example)) == 7
-    [pod] = kubectl(local_cluster, "get", "pods", "-lapp.kubernetes.io/name=other", "-oname").split()
+    [pod] = local_cluster.kubectl("get", "pods", "-lapp.kubernetes.io/name=other", "-oname", namespace=STACK).split()
     path = f"/api/v1/namespaces/{STACK}/{pod.replace('pod/', 'pods/')}:8082/proxy/metrics"
-    assert "rest_server_requests" in kubectl(local_cluster, "get", "--raw", path)
+    assert "rest_server_requests" in local_cluster.kubectl("get", "--raw", path, namespace=STACK)
     workspace.preview("--expect-no-changes")
 
 
@@ -149,12 +149,4 @@ def test_the_api_server_accepts_a_preset(
     for entry in [*objects, pod]:
         entry["metadata"] = {"name": "dry-run", **entry["metadata"]}
         document = json.dumps(entry)
-        kubectl(local_cluster, "create", "--dry-run=server", "--validate=strict", "-f-", stdin=document)
-
-
-def kubectl(cluster: LocalCluster, *arguments: str, stdin: str = "") -> str:
-    command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "--namespace", STACK, *arguments]
-    environment = {**os.environ, **cluster.env}
-    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+        local_cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f-", namespace=STACK, stdin=document)

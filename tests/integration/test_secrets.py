@@ -5,7 +5,6 @@ The values are of a kind that occurs nowhere by chance, and they are looked for 
 
 import base64
 import gzip
-import os
 import secrets
 import subprocess
 import threading
@@ -125,11 +124,6 @@ def clean(done: subprocess.CompletedProcess[str]) -> str:
     return printed
 
 
-def kubectl(cluster: LocalCluster, *arguments: str) -> str:
-    command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "--namespace", STACK, *arguments]
-    return subprocess.run(command, env={**os.environ, **cluster.env}, check=True, capture_output=True, text=True).stdout
-
-
 def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
     for number, value in enumerate((TOKEN, INDEX_PASSWORD)):
         encoded = base64.b64encode(f"{'x' * number}{value}".encode())
@@ -149,7 +143,7 @@ def test_previews_and_an_update_that_works(workspace: Workspace, local_cluster: 
         clean(workspace.pulumi("stack", "export", "--stack", "dev"))
         clean(workspace.pulumi("config", "--stack", "dev"))
     # It did arrive where it belongs, so there was something to find.
-    assert found_in(kubectl(local_cluster, "get", "secrets", "--output", "yaml").encode())
+    assert found_in(local_cluster.kubectl("get", "secrets", "--output", "yaml", namespace=STACK).encode())
 
 
 def test_an_update_that_fails(workspace: Workspace, local_cluster: LocalCluster) -> None:
@@ -163,10 +157,11 @@ def test_an_update_that_fails(workspace: Workspace, local_cluster: LocalCluster)
     workspace.set_config(models=models)
     assert failed.returncode != 0
     clean(failed)
-    others = kubectl(local_cluster, "get", "all,configmaps,events,serviceaccounts", "--output", "yaml")
+    others = local_cluster.kubectl("get", "all,configmaps,events,serviceaccounts", "--output", "yaml", namespace=STACK)
     assert not found_in(others.encode())
     workspace.up()
-    logs = kubectl(local_cluster, "logs", "--selector", "app.kubernetes.io/name=digits", "--all-containers")
+    selector = "app.kubernetes.io/name=digits"
+    logs = local_cluster.kubectl("logs", "--selector", selector, "--all-containers", namespace=STACK)
     assert logs
     assert not found_in(logs.encode())
 

@@ -13,8 +13,7 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import pytest
 
 from tests.support.leftovers import OwnServices
 from tests.support.machine import Machine, differences
+from tests.support.waiting import wait_until
 from tests.support.workspace import ROOT
 
 pytestmark = pytest.mark.integration
@@ -123,13 +123,6 @@ class Folders:
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
     return Folders(tmp_path)
-
-
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not seen within {seconds} s: {what}"
-        time.sleep(0.05)
 
 
 def built(folders: Folders) -> None:

@@ -1,5 +1,6 @@
 """The local stack's services, as `make up` starts them, for whoever needs a real cluster."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -24,6 +25,14 @@ class LocalCluster:
     kubeconfig: Path
     registry: str
     env: dict[str, str]
+
+    def kubectl(self, *arguments: str, namespace: str, stdin: str = "") -> str:
+        """What kubectl printed. Raises AssertionError with its errors."""
+        command = ["kubectl", "--kubeconfig", str(self.kubeconfig), "--namespace", namespace, *arguments]
+        environment = {**os.environ, **self.env}
+        done = subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}:\n{done.stderr}"
+        return done.stdout
 
 
 def toolchain(*arguments: str) -> str:
