@@ -1,0 +1,171 @@
+"""What only the whole configuration can tell: mistakes between sections, and in keys that belong to none.
+
+Each check looks at a configuration that may still be wrong in any way, so that all mistakes are told at once.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.config.problems import NAMESPACE, Commands, Problem, unknown_key
+from components.config.types import SECRET_KEY
+
+# Kubernetes' limit for a label's value. The instance label joins the names of the stack and of the model.
+MAX_LABEL = 63
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a stack's configuration says, before anything of it is known to be right.
+
+    Attributes:
+        sections: names of all sections there are.
+        data: the sections that are given in plain text.
+        keys: every key as Pulumi has it, "namespace:key".
+        is_secret: whether a key of our namespace is stored encrypted.
+        has_value: whether a key of our namespace has a value at all.
+    """
+
+    stack: str
+    project: str
+    commands: Commands
+    sections: tuple[str, ...]
+    data: Mapping[str, Any]
+    keys: tuple[str, ...]
+    is_secret: Callable[[str], bool]
+    has_value: Callable[[str], bool]
+
+    def own_keys(self, namespace: str) -> Iterator[str]:
+        for full in self.keys:
+            owner, _, key = full.partition(":")
+            if owner == namespace:
+                yield key
+
+
+def problems(given: Given) -> Iterator[Problem]:
+    """Every mistake that no single section shows."""
+    for check in _CHECKS:
+        yield from check(given)
+
+
+def models_of(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The models of a configuration that may still be wrong in any way."""
+    models = data.get("models")
+    if isinstance(models, dict):
+        yield from ((name, model) for name, model in models.items() if isinstance(model, dict))
+
+
+def listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where a secret is asked for, and its key; what cannot be a key is the schema's to refuse."""
+    signing = data.get("signing")
+    if isinstance(signing, dict) and isinstance(key := signing.get("privateKey"), str) and re.match(SECRET_KEY, key):
+        yield ("signing", "privateKey"), key
+    for name, model in models_of(data):
+        secrets = model.get("secrets")
+        if isinstance(secrets, list):
+            for index, key in enumerate(secrets):
+                if isinstance(key, str) and re.match(SECRET_KEY, key):
+                    yield ("models", name, "secrets", index), key
+
+
+def _secret_sections(given: Given) -> Iterator[Problem]:
+    """Sections may hold no secret values: Pulumi would hand them over, and store them, in plain text."""
+    for key in filter(given.is_secret, given.sections):
+        yield Problem(
+            path=(key,),
+            message="holds an encrypted value; list the key of a secret under models.<name>.secrets instead",
+            fix=f"take it out of Pulumi.{given.stack}.yaml, and {given.commands.set_secret('<key>')}",
+        )
+
+
+def _unknown_keys(given: Given) -> Iterator[Problem]:
+    sections = list(given.sections)
+    used = {key for _, key in listed_secrets(given.data)}
+    for key in given.own_keys(NAMESPACE):
+        if key in sections or key in used:
+            continue
+        if given.is_secret(key) and not given.is_secret("models"):
+            yield Problem(
+                path=(key,),
+                message="is a secret that no model uses; list it under models.<name>.secrets, or remove it",
+                fix=given.commands.remove((key,)),
+            )
+        elif not given.is_secret(key):
+            yield unknown_key((key,), sections, given.commands)
+    if given.project != NAMESPACE:
+        for key in given.own_keys(given.project):
+            if key in sections or key in used:
+                yield Problem(
+                    path=(key,),
+                    message=f"is set as {given.project}:{key}; this program reads {NAMESPACE}:{key}",
+                    fix=f"rename it in Pulumi.{given.stack}.yaml, or set it again with its namespace",
+                )
+
+
+def _missing_registry(given: Given) -> Iterator[Problem]:
+    built = [name for name, model in models_of(given.data) if model.get("source") is not None]
+    if built and "registry" not in given.data and not given.is_secret("registry"):
+        yield Problem(
+            path=("registry", "repository"),
+            message=f"is required and missing; the registry to push {', '.join(built)} to, built from source",
+            fix=given.commands.set(("registry", "repository"), "registry.example.com/team/models"),
+        )
+
+
+def _missing_signing_key(given: Given) -> Iterator[Problem]:
+    signing = given.data.get("signing")
+    built = [name for name, model in models_of(given.data) if model.get("source") is not None]
+    if built and isinstance(signing, dict) and signing.get("privateKey") is None:
+        yield Problem(
+            path=("signing", "privateKey"),
+            message=f"is required and missing; the key of the secret to sign {', '.join(built)} with",
+            fix=given.commands.set(("signing", "privateKey"), "signingKey"),
+        )
+
+
+def _unverified_signatures(given: Given) -> Iterator[Problem]:
+    """A stack that demands signatures must not run a server that looks at none."""
+    for name, model in models_of(given.data):
+        runtime = model.get("runtime")
+        if given.data.get("signing") is not None and isinstance(runtime, str) and runtime != "onnx":
+            yield Problem(
+                path=("models", name, "runtime"),
+                message=f"{json.dumps(runtime)} verifies no signature, and signing demands one; allowed: onnx",
+                fix="serve it from a stack without signing",
+            )
+
+
+def _long_names(given: Given) -> Iterator[Problem]:
+    for name, _ in models_of(given.data):
+        if len(label := f"{given.stack}-{name}") > MAX_LABEL:
+            yield Problem(
+                path=("models", name),
+                message=f'the label "{label}" has {len(label)} characters; allowed: {MAX_LABEL}',
+                fix="shorten the name of the stack or of the model",
+            )
+
+
+def _missing_secrets(given: Given) -> Iterator[Problem]:
+    for path, key in listed_secrets(given.data):
+        if key in given.sections:
+            message, fix = f"{key} is the name of a section; a secret needs another one", "rename it"
+        elif not given.has_value(key):
+            message, fix = f"the secret {key} has no value", given.commands.set_secret(key)
+        elif not given.is_secret(key):
+            message, fix = f"the secret {key} is stored in plain text", given.commands.set_secret(key)
+        else:
+            continue
+        yield Problem(path=path, message=message, fix=fix)
+
+
+_CHECKS = (
+    _secret_sections,
+    _unknown_keys,
+    _missing_registry,
+    _missing_signing_key,
+    _unverified_signatures,
+    _long_names,
+    _missing_secrets,
+)

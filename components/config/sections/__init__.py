@@ -1,0 +1,33 @@
+"""The sections of a stack file, as pydantic models, one file for each area. Every default lives here, once.
+
+Keys are camelCase in the file and snake_case in Python. Unknown keys are errors. The validation context may carry
+`root` (pathlib.Path, the project's folder): with it, folders named by the configuration must exist.
+"""
+
+from components.config.sections.base import Section
+from components.config.sections.build import (
+    ImageConfig,
+    QuantizationConfig,
+    RegistryConfig,
+    SigningConfig,
+    SourceConfig,
+)
+from components.config.sections.model import ModelConfig, Models
+from components.config.sections.network import ServiceConfig
+from components.config.sections.resources import ResourcesConfig
+from components.config.sections.runtime import ContainerConfig, ModelFilesConfig
+
+__all__ = [
+    "ContainerConfig",
+    "ImageConfig",
+    "ModelConfig",
+    "ModelFilesConfig",
+    "Models",
+    "QuantizationConfig",
+    "RegistryConfig",
+    "ResourcesConfig",
+    "Section",
+    "ServiceConfig",
+    "SigningConfig",
+    "SourceConfig",
+]

@@ -1,0 +1,81 @@
+"""How images are built, from what, where they are pushed, and who signs them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from components.config.sections.base import Section
+from components.config.types import (
+    Artifact,
+    ImageRepository,
+    ObjectName,
+    ProjectPath,
+    PublicKey,
+    QualityLoss,
+    SecretKey,
+)
+
+
+class RegistryConfig(Section):
+    """Where built images are pushed. Credentials come from the machine's Docker configuration, never from here."""
+
+    repository: ImageRepository
+    pull_secret: ObjectName | None = None
+
+
+class ImageConfig(Section):
+    """How images are built. Without platforms, the builder's own platform is built."""
+
+    platforms: tuple[Literal["linux/amd64", "linux/arm64"], ...] = ()
+
+
+class SigningConfig(Section):
+    """Who may have built the models: each server refuses a model that is not signed with this key.
+
+    `private_key` is the key of the secret that holds the other half; only a stack that builds models needs it.
+    """
+
+    public_key: PublicKey
+    private_key: SecretKey | None = None
+
+
+class QuantizationConfig(Section):
+    """Weights as int8, if that costs no more than `max_loss` of the quality on the held-out data."""
+
+    type: Annotated[Literal["int8"], Field(examples=["int8"])]
+    max_loss: QualityLoss
+
+
+class SourceConfig(Section):
+    """A model that this stack builds: from its training code, or from the artifact that training left elsewhere."""
+
+    framework: Annotated[Literal["keras", "tensorflow", "pytorch", "sklearn", "onnx"], Field(examples=["keras"])]
+    path: ProjectPath
+    artifact: Artifact | None = None
+    quantization: QuantizationConfig | None = None
+
+    @field_validator("artifact")
+    @classmethod
+    def _artifact_exists(cls, artifact: str | None, info: ValidationInfo) -> str | None:
+        root = (info.context or {}).get("root")
+        if root is not None and artifact is not None and "://" not in artifact and not (root / artifact).is_dir():
+            raise PydanticCustomError(
+                "model_folder",
+                "folder {path} does not exist; it must hold the finished model",
+                {"path": artifact},
+            )
+        return artifact
+
+    @field_validator("path")
+    @classmethod
+    def _folder_exists(cls, path: str, info: ValidationInfo) -> str:
+        root = (info.context or {}).get("root")
+        if root is not None and not (root / path / "train.py").is_file():
+            what = "has no train.py" if (root / path).is_dir() else "does not exist"
+            raise PydanticCustomError(
+                "model_folder",
+                "folder {path} {what}; it must hold the model's training code with train.py in it",
+                {"path": path, "what": what},
+            )
+        return path

@@ -1,0 +1,169 @@
+"""One model of a stack."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from components.config.sections.base import Section
+from components.config.sections.build import SourceConfig
+from components.config.sections.network import ServiceConfig
+from components.config.sections.resources import ResourcesConfig
+from components.config.sections.runtime import (
+    OTHER_SERVERS,
+    PORTS_OF_RUNTIME,
+    ContainerConfig,
+    ModelFilesConfig,
+    PortsConfig,
+)
+from components.config.types import EnvName, EnvValue, ImageRef, ModelName, Replicas, Seconds, SecretKey
+
+# Set by the program for its own server (components/planning/runtimes.py), so a model's `env` may not hold them.
+RESERVED_ENV = frozenset(
+    {
+        "MODEL_NAME",
+        "MODEL_DIR",
+        "MODEL_SIGNATURE",
+        "SIGNATURE_PUBLIC_KEY",
+        "PORT",
+        "GRPC_PORT",
+        "TERMINATION_LOG",
+        "DRAIN_SECONDS",
+    }
+)
+
+
+class ModelConfig(Section):
+    """One served model: built here from `source`, or deployed from an `image` that was built elsewhere.
+
+    With a `runtime` other than this project's own, `image` is another server, and `files` say where its model is.
+    """
+
+    source: SourceConfig | None = None
+    image: ImageRef | None = Field(None, validate_default=True)
+    runtime: Literal["onnx", "tf-serving", "triton", "vllm", "image"] = "onnx"
+    files: ModelFilesConfig | None = Field(None, validate_default=True)
+    container: ContainerConfig | None = Field(None, validate_default=True)
+    replicas: Replicas = 1
+    resources: ResourcesConfig = ResourcesConfig()
+    env: dict[EnvName, EnvValue] = {}
+    secrets: tuple[SecretKey, ...] = ()
+    ports: PortsConfig = PortsConfig()
+    service: ServiceConfig = ServiceConfig()
+    startup_timeout_seconds: Annotated[
+        Seconds,
+        Field(
+            description="a whole number of seconds from 1 to 3600 in which a new pod must be ready, its image pulled",
+            examples=[120],
+        ),
+    ] = 120
+    request_timeout_seconds: Annotated[
+        Seconds,
+        Field(
+            description="a whole number of seconds from 1 to 3600: the longest request, which a leaving pod finishes",
+            examples=[30],
+        ),
+    ] = 30
+
+    @field_validator("image", mode="before")
+    @classmethod
+    def _exactly_one_of_source_and_image(cls, image: Any, info: ValidationInfo) -> Any:
+        # A source that did not validate is missing from `data`, but it was given.
+        has_source = "source" not in info.data or info.data["source"] is not None
+        if has_source and image is not None:
+            raise PydanticCustomError("source_and_image", "both source and image are given; a model has exactly one")
+        if not has_source and image is None:
+            raise PydanticCustomError(
+                "neither_source_nor_image",
+                "neither source (build it here) nor image (deploy repository@sha256:...) is given; "
+                "a model has exactly one",
+            )
+        return image
+
+    @field_validator("runtime")
+    @classmethod
+    def _only_our_runtime_is_built(cls, runtime: str, info: ValidationInfo) -> str:
+        if runtime != "onnx" and info.data.get("source") is not None:
+            raise PydanticCustomError(
+                "runtime_with_source",
+                "{runtime} runs the server of an image as it is, and builds nothing from a source; "
+                "give image (the server) and files (where its model comes from)",
+                {"runtime": runtime},
+            )
+        return runtime
+
+    @field_validator("files")
+    @classmethod
+    def _files_are_for_other_servers(
+        cls, files: ModelFilesConfig | None, info: ValidationInfo
+    ) -> ModelFilesConfig | None:
+        runtime = info.data.get("runtime")
+        if files is None and runtime in OTHER_SERVERS:
+            raise PydanticCustomError(
+                "needed_by_runtime",
+                "is required and missing; the image of {runtime} holds a server and no model",
+                {"runtime": runtime},
+            )
+        if files is not None and runtime == "onnx":
+            raise PydanticCustomError(
+                "not_of_runtime",
+                "is not possible with runtime onnx, whose image holds the model; allowed with: {others}",
+                {"others": ", ".join((*OTHER_SERVERS, "image"))},
+            )
+        return files
+
+    @field_validator("container")
+    @classmethod
+    def _container_is_for_runtime_image(
+        cls, container: ContainerConfig | None, info: ValidationInfo
+    ) -> ContainerConfig | None:
+        runtime = info.data.get("runtime")
+        if container is None and runtime == "image":
+            raise PydanticCustomError(
+                "needed_by_runtime",
+                "is required and missing; with runtime {runtime} it says how the server is run and when it is ready",
+                {"runtime": runtime},
+            )
+        if container is not None and runtime not in ("image", None):
+            raise PydanticCustomError(
+                "not_of_runtime",
+                "is not possible with runtime {runtime}, which is run as it should be; allowed with: image",
+                {"runtime": runtime},
+            )
+        return container
+
+    @field_validator("ports")
+    @classmethod
+    def _ports_are_the_runtimes(cls, ports: PortsConfig, info: ValidationInfo) -> PortsConfig:
+        runtime = info.data.get("runtime", "image")
+        given = ports.model_dump(exclude_none=True)
+        if strange := sorted(given.keys() - set(PORTS_OF_RUNTIME[runtime])):
+            raise PydanticCustomError(
+                "not_of_runtime",
+                "the runtime {runtime} has no port {names}; allowed: {allowed}",
+                {"runtime": runtime, "names": " and ".join(strange), "allowed": ", ".join(PORTS_OF_RUNTIME[runtime])},
+            )
+        if len(set(given.values())) < len(given):
+            raise PydanticCustomError("ports_differ", "two ports have the same number; each needs its own")
+        return ports
+
+    @field_validator("env")
+    @classmethod
+    def _env_leaves_our_names_alone(cls, env: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if info.data.get("runtime") != "onnx":
+            return env
+        if taken := sorted(RESERVED_ENV & env.keys()):
+            raise PydanticCustomError(
+                "reserved_env", "{names} cannot be set here: the program sets it", {"names": ", ".join(taken)}
+            )
+        return env
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets_are_named_once(cls, secrets: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({key for key in secrets if secrets.count(key) > 1}):
+            raise PydanticCustomError("repeated", "{names} is listed more than once", {"names": ", ".join(twice)})
+        return secrets
+
+
+Models = Annotated[dict[ModelName, ModelConfig], Field(min_length=1, description="a map of models by name")]
