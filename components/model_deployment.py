@@ -25,6 +25,7 @@ class ModelDeploymentArgs:
         settings_files: name of the ConfigMap whose keys become files, if there is one.
         secrets: name of the Secret whose keys become files, if there is one.
         pull_secret: name of an existing Secret with the registry's credentials, if the nodes need one.
+        protect: whether Pulumi refuses to delete the Deployment.
     """
 
     config: ModelConfig
@@ -36,6 +37,7 @@ class ModelDeploymentArgs:
     settings_files: pulumi.Input[str] | None = None
     secrets: pulumi.Input[str] | None = None
     pull_secret: str | None = None
+    protect: bool = False
 
 
 class ModelDeployment(pulumi.ComponentResource):
@@ -80,7 +82,7 @@ class ModelDeployment(pulumi.ComponentResource):
                     "spec": pod_spec(args.config, args.runtime, inputs, selector),
                 },
             },
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect or None),
         )
         self.deployment_name = deployment.metadata.apply(lambda metadata: metadata.name or "")
         self.register_outputs({"deploymentName": self.deployment_name})

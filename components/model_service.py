@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelServiceArgs:
-    """The model's name, which is its address, the labels of its pods, and their port for gRPC, if they have one."""
+    """The model's name, which is its address, the labels of its pods, and their port for gRPC, if they have one.
+
+    With `protect`, Pulumi refuses to delete the Service.
+    """
 
     model: str
     config: ServiceConfig
     grpc_port: int | None
     namespace: pulumi.Input[str]
     selector: Mapping[str, str]
+    protect: bool = False
 
 
 class ModelService(pulumi.ComponentResource):
@@ -48,7 +52,7 @@ class ModelService(pulumi.ComponentResource):
                 "selector": dict(args.selector),
                 "ports": ports,
             },
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect or None),
         )
         self.service_name = service.metadata.apply(lambda metadata: metadata.name or "")
         self.node_port = service.spec.apply(lambda spec: spec.ports[0].node_port if spec.ports else None)

@@ -39,7 +39,9 @@ class ModelStack(pulumi.ComponentResource):
             metadata={"name": args.config.namespace, "labels": namespace_labels()},
             # Everything in the cluster waits for the namespace, and it waits for every build: a model that does not
             # train or export, or a registry that is down, changes nothing in the cluster.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(builds.values())),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=list(builds.values()), protect=args.config.protect or None
+            ),
         )
         self.namespace = namespace.metadata.apply(lambda metadata: metadata.name or "")
         self.models = {
@@ -55,6 +57,7 @@ class ModelStack(pulumi.ComponentResource):
                     secrets=args.secrets,
                     namespace=self.namespace,
                     namespace_name=args.config.namespace,
+                    protect=args.config.protect,
                 ),
                 child,
             )

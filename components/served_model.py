@@ -25,6 +25,7 @@ class ServedModelArgs:
         secrets: values of the secrets that the model names, by key.
         namespace: an output of the namespace, so that it exists before the model does.
         namespace_name: its name as text.
+        protect: whether Pulumi refuses to delete what clients need: the Deployment and the Service.
     """
 
     model: str
@@ -36,6 +37,7 @@ class ServedModelArgs:
     secrets: Mapping[str, pulumi.Input[str]]
     namespace: pulumi.Input[str]
     namespace_name: str
+    protect: bool
 
 
 class ServedModel(pulumi.ComponentResource):
@@ -77,6 +79,7 @@ class ServedModel(pulumi.ComponentResource):
                 settings_files=settings.files_name,
                 secrets=settings.secret_name,
                 pull_secret=args.pull_secret,
+                protect=args.protect,
             ),
             child,
         )
@@ -88,6 +91,7 @@ class ServedModel(pulumi.ComponentResource):
                 grpc_port=runtime.ports.get("grpc"),
                 namespace=args.namespace,
                 selector=selector,
+                protect=args.protect,
             ),
             # Without this, the Service of a model that refuses to start waits for endpoints until its own time is
             # over, long after the Deployment has said why there are none.

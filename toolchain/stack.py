@@ -22,7 +22,7 @@ class Stack:
     file: Path
     """The committed Pulumi.<stack>.yaml."""
     settings: dict[str, Any]
-    """The stack's configuration below ``model-serving:``; whatever shape the user gave it."""
+    """The configuration below ``model-serving:``, of the stack and the project; whatever shape the user gave it."""
     virtualenv: Path | None
     """The program's virtual environment, when Pulumi.yaml names one."""
 
@@ -33,7 +33,7 @@ class Stack:
 
     @property
     def namespace(self) -> str:
-        return str(self.settings.get("namespace", "default"))
+        return str(self.settings.get("namespace", "models"))
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
@@ -64,7 +64,7 @@ def load(name: str, folder: Path = paths.REPOSITORY) -> Stack:
             f"there is no {file.name}; known stacks: {', '.join(known) or 'none'}",
             "Give STACK=<name>.",
         )
-    config = _mapping(file).get("config") or {}
+    config = _shared(project) | (_mapping(file).get("config") or {})
     runtime = project.get("runtime")
     options = runtime.get("options") if isinstance(runtime, dict) else None
     virtualenv = options.get("virtualenv") if isinstance(options, dict) else None
@@ -76,6 +76,13 @@ def load(name: str, folder: Path = paths.REPOSITORY) -> Stack:
         settings={key.removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)},
         virtualenv=folder / str(virtualenv) if virtualenv else None,
     )
+
+
+def _shared(project: dict[str, Any]) -> dict[str, Any]:
+    """What Pulumi.yaml sets for all stacks, each key plainly or as the ``value`` of a section."""
+    config = project.get("config")
+    entries = config.items() if isinstance(config, dict) else ()
+    return {key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry for key, entry in entries}
 
 
 def _mapping(file: Path) -> dict[str, Any]:

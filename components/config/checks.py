@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.config import defaults
 from components.config.problems import NAMESPACE, Commands, Problem, unknown_key
 from components.config.types import SECRET_KEY
 
@@ -104,6 +105,18 @@ def _unknown_keys(given: Given) -> Iterator[Problem]:
                 )
 
 
+def _defaults_of_one_model(given: Given) -> Iterator[Problem]:
+    """What makes a model this one and no other cannot be a default."""
+    shared = given.data.get(defaults.KEY)
+    if not isinstance(shared, dict):
+        return
+    for key in ("source", "image"):
+        if key in shared:
+            path = (defaults.KEY, key)
+            message = "cannot be a default: every model has its own; allowed: all other keys of a model"
+            yield Problem(path=path, message=message, fix=given.commands.remove(path))
+
+
 def _missing_registry(given: Given) -> Iterator[Problem]:
     built = [name for name, model in models_of(given.data) if model.get("source") is not None]
     if built and "registry" not in given.data and not given.is_secret("registry"):
@@ -163,6 +176,7 @@ def _missing_secrets(given: Given) -> Iterator[Problem]:
 _CHECKS = (
     _secret_sections,
     _unknown_keys,
+    _defaults_of_one_model,
     _missing_registry,
     _missing_signing_key,
     _unverified_signatures,

@@ -24,6 +24,9 @@ Schema = Mapping[str, Any]
 # Values below these keys may be secrets that were put in the wrong place: they are never shown.
 _NEVER_SHOWN = frozenset({"env", "secrets"})
 
+# Usually in Pulumi.yaml, where no command of Pulumi's writes: set in a stack, a part would replace all of it.
+_SHARED = "modelDefaults"
+
 # What to do about mistakes that no single command repairs, by the kind of pydantic's error.
 _ADVICE = {
     "request_above_limit": "lower the request or raise the limit",
@@ -76,12 +79,16 @@ class Commands:
 
     def set(self, path: Path, value: Any) -> str:
         shown = value if isinstance(value, str) else json.dumps(value)
+        if path[0] == _SHARED:
+            return f"write {dotted(path)}: {shown} where it stands, in Pulumi.yaml or the stack file"
         return f"pulumi config set {self._where(path)} {shlex.quote(shown)} {self._stack}"
 
     def set_secret(self, key: str) -> str:
         return f"pulumi config set --secret {shlex.quote(f'{NAMESPACE}:{key}')} {self._stack}"
 
     def remove(self, path: Path) -> str:
+        if path[0] == _SHARED:
+            return f"take {dotted(path)} out of Pulumi.yaml or the stack file"
         return f"pulumi config rm {self._where(path)} {self._stack}"
 
     @staticmethod

@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pulumi
 from pulumi.runtime import config as runtime_config
-from pydantic import ValidationError
+from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from components.config import checks
+from components.config import checks, defaults, protection
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
-from components.config.sections import ImageConfig, Models, RegistryConfig, Section, SigningConfig
-from components.config.types import ClusterName, NamespaceName
+from components.config.sections import ImageConfig, ModelConfig, Models, RegistryConfig, Section, SigningConfig
+from components.config.types import ClusterName, NamespaceName, Switch
 
 
 class LoadedConfig(NamedTuple):
@@ -22,15 +25,32 @@ class LoadedConfig(NamedTuple):
     secrets: Mapping[str, pulumi.Output[str]]
 
 
+class _AsOneModel:
+    """In the schema, a section with the keys of a model."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(ModelConfig.__pydantic_core_schema__)
+
+
+# Checked where it takes effect, in each model; editors and messages know it as one.
+ModelDefaults = Annotated[dict[str, Any], _AsOneModel()]
+
+
 class StackConfig(Section):
-    """The configuration of one stack."""
+    """The configuration of one stack.
+
+    A stack with `protect` refuses to delete its namespace, Deployments and Services until that is lifted, and no stack
+    without it may use the same cluster (components/config/protection.py).
+    """
 
     cluster: ClusterName
-    namespace: NamespaceName
+    namespace: NamespaceName = "models"
     models: Models
     registry: RegistryConfig | None = None
     image: ImageConfig = ImageConfig()
     signing: SigningConfig | None = None
+    model_defaults: ModelDefaults = {}
+    protect: Switch = False
 
     @classmethod
     def load(cls) -> LoadedConfig:
@@ -52,7 +72,8 @@ class _Loader:
 
     def load(self) -> LoadedConfig:
         sections = tuple(field.alias or name for name, field in StackConfig.model_fields.items())
-        data = {key: self._value(key) for key in sections if self._has_value(key) and not self._is_secret(key)}
+        written = {key: self._value(key) for key in sections if self._has_value(key) and not self._is_secret(key)}
+        data = defaults.applied(written)
         given = checks.Given(
             stack=self._stack,
             project=self._project,
@@ -64,17 +85,22 @@ class _Loader:
             is_secret=self._is_secret,
             has_value=self._has_value,
         )
-        problems = list(checks.problems(given))
+        problems = [replace(problem, path=defaults.origin(problem.path, written)) for problem in checks.problems(given)]
+        problems += protection.problems(self._stack, data, self._commands)
         config: StackConfig | None = None
         try:
             # The engine starts the program in the project's folder, so relative paths are right as they are.
             config = StackConfig.model_validate(data, context={"root": Path()})
         except ValidationError as error:
             explainer = Explainer(StackConfig.model_json_schema(mode="validation"), data, self._commands)
-            details = error.errors(include_input=False, include_url=False, include_context=True)
-            problems += [explainer.explain(detail) for detail in details if not self._is_secret(str(detail["loc"][0]))]
+            for detail in error.errors(include_input=False, include_url=False, include_context=True):
+                if not self._is_secret(str(detail["loc"][0])):
+                    detail["loc"] = defaults.origin(detail["loc"], written)
+                    problems.append(explainer.explain(detail))
         if problems or config is None:
-            raise ConfigError(self._stack, sorted(problems, key=lambda problem: [str(part) for part in problem.path]))
+            # A mistake in the defaults is found in each model that has them.
+            once = dict.fromkeys(problems)
+            raise ConfigError(self._stack, sorted(once, key=lambda problem: [str(part) for part in problem.path]))
         keys = {key for _, key in checks.listed_secrets(data)}
         return LoadedConfig(config, {key: self._settings.require_secret(key) for key in sorted(keys)})
 

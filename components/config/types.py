@@ -150,6 +150,16 @@ EnvValue = Annotated[
     ),
 ]
 
+# Pulumi hands a plain value of a stack file over as text.
+Switch = Annotated[
+    bool,
+    BeforeValidator(
+        lambda value: {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value,
+        json_schema_input_type=bool,
+    ),
+    Field(strict=True, title="switch", description="true or false", examples=[True]),
+]
+
 # The key is a stack config key and becomes a file name below /run/secrets/model-serving.
 SECRET_KEY = r"^[A-Za-z][-A-Za-z0-9_.]{0,62}$"  # noqa: S105 - the form of a name, not a secret
 SecretKey = Annotated[

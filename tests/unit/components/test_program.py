@@ -170,22 +170,29 @@ class TestImages:
         assert recording.outputs["models"]["digits"]["image"] == PROMOTED["image"]
 
     def test_a_pushed_image_outlives_its_stack(self) -> None:
-        assert [name for name, options in retained(STACK).items() if options] == ["digits-build"]
+        assert [name for name, kept in options(STACK, "retain_on_delete").items() if kept] == ["digits-build"]
 
 
-def retained(config: dict[str, Any]) -> dict[str, bool | None]:
-    """Which objects stay when they leave the program: an option, which a recording does not hold."""
-    seen: dict[str, bool | None] = {}
+def options(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """An option of every object: a recording does not hold them."""
+    seen: dict[str, Any] = {}
     original = pulumi.CustomResource.__init__
 
-    def spy(self: Any, t: str, name: str, props: Any = None, opts: Any = None, *rest: Any, **more: Any) -> None:
-        seen[name] = opts.retain_on_delete if opts else None
-        original(self, t, name, props, opts, *rest, **more)
+    def spy(self: Any, t: str, name_: str, props: Any = None, opts: Any = None, *rest: Any, **more: Any) -> None:
+        seen[name_] = getattr(opts, name) if opts else None
+        original(self, t, name_, props, opts, *rest, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pulumi.CustomResource, "__init__", spy)
         record(config)
     return seen
+
+
+def test_a_protected_stack_keeps_its_namespace_pods_and_addresses() -> None:
+    """Not what is replaced at every change: a protected ConfigMap could not be."""
+    kept = [name for name, value in options(STACK | {"protect": "true"}, "protect").items() if value]
+    assert sorted(kept) == ["digits-server", "digits-service", "models-namespace"]
+    assert not any(options(STACK, "protect").values())
 
 
 class TestSettingsAndSecrets:

@@ -28,6 +28,8 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "registry": {"repository": "localhost:5001/models", "pullSecret": None},
         "image": {"platforms": ()},
         "signing": None,
+        "modelDefaults": {},
+        "protect": False,
         "models": {
             "digits": {
                 "source": {"framework": "keras", "path": "model/digits", "artifact": None, "quantization": None},
@@ -52,7 +54,7 @@ def test_everything_at_once(load: Load) -> None:
     config, secrets = load(
         {
             "cluster": "gke_acme_europe-west1_prod",
-            "namespace": "models",
+            "namespace": "vision",
             "registry": {"repository": "registry.example.com:5000/acme/models", "pullSecret": "registry-login"},
             "image": {"platforms": ["linux/amd64", "linux/arm64"]},
             "models": {
@@ -77,7 +79,7 @@ def test_everything_at_once(load: Load) -> None:
     )
     assert config.model_dump(by_alias=True, exclude_defaults=True) == {
         "cluster": "gke_acme_europe-west1_prod",
-        "namespace": "models",
+        "namespace": "vision",
         "registry": {"repository": "registry.example.com:5000/acme/models", "pullSecret": "registry-login"},
         "image": {"platforms": ("linux/amd64", "linux/arm64")},
         "models": {

@@ -12,6 +12,7 @@ from .conftest import Load
 
 ROOT = Path(__file__).resolve().parents[3]
 STACK_FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
+SHARED = {key: entry["value"] for key, entry in yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"].items()}
 
 
 def test_there_is_a_stack_for_development() -> None:
@@ -26,7 +27,17 @@ def test_a_stack_file_holds_no_salt_no_ciphertext_and_needs_no_secret(
     assert set(document) == {"config"}
     assert "secure" not in file.read_text()
     monkeypatch.chdir(ROOT)
-    assert load(document["config"], stack=file.suffixes[0][1:]).secrets == {}
+    assert load(SHARED | document["config"], stack=file.suffixes[0][1:]).secrets == {}
+
+
+def test_the_environments_differ_in_what_must_differ() -> None:
+    """Where they run, what they run, how much of it: everything else is shared."""
+    allowed = {"cluster", "registry", "models", "protect"}
+    for file in STACK_FILES:
+        config = yaml.safe_load(file.read_text())["config"]
+        assert {key.removeprefix("model-serving:") for key in config} <= allowed
+    contexts = [yaml.safe_load(file.read_text())["config"]["model-serving:cluster"] for file in STACK_FILES]
+    assert len(set(contexts)) == len(STACK_FILES) == 3
 
 
 def test_a_new_project_is_asked_for_what_has_no_default() -> None:

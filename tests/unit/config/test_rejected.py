@@ -19,6 +19,7 @@ MODEL_KEYS = (
     "source, image, runtime, files, container, replicas, resources, env, secrets, ports, service, "
     "startupTimeoutSeconds, requestTimeoutSeconds"
 )
+SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect"
 MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)"
 CPU = "cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2"
 BY_DIGEST = "repository@sha256:<64 hex digits>; a tag alone can change under a running service"
@@ -51,12 +52,12 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a section that does not exist": (
         "namespaces", "typo",
         'model-serving:namespaces: unknown key, did you mean "namespace"? '
-        "allowed: cluster, namespace, models, registry, image, signing "
+        f"allowed: {SECTIONS} "
         "-> pulumi config rm model-serving:namespaces --stack dev",
     ),
     "a section like nothing": (
         "xyz", {"a": 1},
-        "model-serving:xyz: unknown key; allowed: cluster, namespace, models, registry, image, signing "
+        f"model-serving:xyz: unknown key; allowed: {SECTIONS} "
         "-> pulumi config rm model-serving:xyz --stack dev",
     ),
     "a misspelt key": (
@@ -84,11 +85,6 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "cluster", ...,
         'model-serving:cluster: is required and missing; allowed: "local" (the current context of your kubeconfig) '
         "or the name of a kubeconfig context -> pulumi config set model-serving:cluster local --stack dev",
-    ),
-    "no namespace": (
-        "namespace", ...,
-        "model-serving:namespace: is required and missing; allowed: 1 to 63 lower-case letters, digits and \"-\", "
-        "with a letter or digit at both ends -> pulumi config set model-serving:namespace models --stack dev",
     ),
     "no models": (
         "models", ...,
@@ -164,6 +160,31 @@ CASES: dict[str, tuple[str, Any, str]] = {
         'model-serving:registry.pullSecret: "my_secret" is not a Kubernetes object name; allowed: 1 to 253 lower-case '
         'letters, digits, "-" and ".", with a letter or digit at both ends '
         "-> pulumi config set --path 'model-serving:registry.pullSecret' registry-login --stack dev",
+    ),
+    "a default that is wrong": (
+        "modelDefaults", {"replicas": 0},
+        "model-serving:modelDefaults.replicas: 0 is not a number of replicas; allowed: a whole number from 1 to 1000 "
+        "-> write modelDefaults.replicas: 2 where it stands, in Pulumi.yaml or the stack file",
+    ),
+    "a default that no model has": (
+        "modelDefaults", {"replica": 1},
+        f'model-serving:modelDefaults.replica: unknown key, did you mean "replicas"? allowed: {MODEL_KEYS} '
+        "-> take modelDefaults.replica out of Pulumi.yaml or the stack file",
+    ),
+    "an image for every model": (
+        "modelDefaults", {"source": {"framework": "keras", "path": "model/iris"}},
+        "model-serving:modelDefaults.source: cannot be a default: every model has its own; "
+        "allowed: all other keys of a model -> take modelDefaults.source out of Pulumi.yaml or the stack file",
+    ),
+    "defaults that are no section": (
+        "modelDefaults", ["replicas"],
+        f"model-serving:modelDefaults: a list is not a section; keys allowed in it: {MODEL_KEYS} "
+        "-> write modelDefaults.source.framework: keras where it stands, in Pulumi.yaml or the stack file",
+    ),
+    "a protection that is neither on nor off": (
+        "protect", "prod",
+        'model-serving:protect: "prod" is not a switch; allowed: true or false '
+        "-> pulumi config set model-serving:protect true --stack dev",
     ),
     "neither source nor image": (
         "models.digits", {"replicas": 2},
@@ -488,21 +509,20 @@ def test_all_mistakes_are_told_at_once(mistakes: Mistakes) -> None:
         "model-serving:models.iris.env.A",
         "model-serving:models.iris.image",
         "model-serving:models.iris.resources.limits.memory",
-        "model-serving:namespace",
         "model-serving:namespaces",
         "model-serving:registry.repository",
     ]
 
 
 def test_the_headline_counts_and_names_the_file(load: Callable[..., Any]) -> None:
-    with pytest.raises(Exception, match="3 mistakes") as caught:
+    with pytest.raises(Exception, match="2 mistakes") as caught:
         load({}, stack="prod")
-    assert str(caught.value).startswith("3 mistakes in the configuration of stack prod (Pulumi.prod.yaml)")
+    assert str(caught.value).startswith("2 mistakes in the configuration of stack prod (Pulumi.prod.yaml)")
 
 
 def test_commands_name_the_stack_that_they_repair(mistakes: Mistakes) -> None:
-    [line] = mistakes(changed("namespace", ...), stack="staging")
-    assert line.endswith("pulumi config set model-serving:namespace models --stack staging")
+    [line] = mistakes(changed("cluster", ...), stack="staging")
+    assert line.endswith("pulumi config set model-serving:cluster local --stack staging")
 
 
 class TestSecrets:

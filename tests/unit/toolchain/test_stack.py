@@ -57,6 +57,14 @@ def test_registry_host(repository: str, host: str, project: Path) -> None:
     assert load("dev", project).registry_host == host
 
 
+def test_what_the_project_sets_for_all_stacks_is_theirs(project: Path) -> None:
+    shared = "config: {'model-serving:namespace': {value: shared}, 'model-serving:cluster': prod}"
+    (project / "Pulumi.yaml").write_text(f"name: shop\nruntime: python\n{shared}\n")
+    (project / "Pulumi.qa.yaml").write_text("config: {'model-serving:cluster': qa}")
+    stack = load("qa", project)
+    assert (stack.namespace, stack.settings["cluster"]) == ("shared", "qa")
+
+
 def test_a_context_is_not_local(project: Path) -> None:
     (project / "Pulumi.prod.yaml").write_text("config: {'model-serving:cluster': production}")
     assert not load("prod", project).local
