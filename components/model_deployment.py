@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import ServiceAccount
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from components.config import ModelConfig
-from components.planning import rollout
+from components.planning import rollout, scaling
 from components.planning.names import version_of
 from components.planning.pod import PodInputs, pod_spec
 from components.planning.runtimes import Runtime
@@ -41,7 +42,10 @@ class ModelDeploymentArgs:
 
 
 class ModelDeployment(pulumi.ComponentResource):
-    """A Deployment that never runs below its replicas, under a service account with no rights and no token."""
+    """A Deployment that neither updates nor drained nodes take below its budget, under an account without rights.
+
+    Its number of pods has one owner: this program, or the autoscaler that ServedModel puts beside it.
+    """
 
     deployment_name: pulumi.Output[str]
 
@@ -69,10 +73,10 @@ class ModelDeployment(pulumi.ComponentResource):
             metadata={
                 "namespace": args.namespace,
                 "labels": labels,
-                "annotations": {"pulumi.com/timeoutSeconds": str(rollout.await_timeout(args.config))},
+                "annotations": _annotations(args.config),
             },
             spec={
-                "replicas": args.config.replicas,
+                "replicas": args.config.replicas.min,
                 "selector": {"match_labels": selector},
                 "strategy": rollout.strategy(),
                 "progress_deadline_seconds": rollout.progress_deadline(args.config),
@@ -82,7 +86,27 @@ class ModelDeployment(pulumi.ComponentResource):
                     "spec": pod_spec(args.config, args.runtime, inputs, selector),
                 },
             },
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect or None),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                ignore_changes=["spec.replicas"] if args.config.replicas.scaled else None,
+                protect=args.protect or None,
+            ),
         )
+        budget = scaling.disruption_budget(args.config, selector)
+        if budget is not None:
+            PodDisruptionBudget(
+                f"{name}-budget",
+                metadata={"namespace": args.namespace, "labels": selector},
+                spec=budget,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         self.deployment_name = deployment.metadata.apply(lambda metadata: metadata.name or "")
         self.register_outputs({"deploymentName": self.deployment_name})
+
+
+def _annotations(config: ModelConfig) -> dict[str, str]:
+    annotations = {"pulumi.com/timeoutSeconds": str(rollout.await_timeout(config))}
+    if not config.replicas.scaled:
+        # Replicas that were an autoscaler's are taken back without asking it, which is gone.
+        annotations["pulumi.com/patchForce"] = "true"
+    return annotations

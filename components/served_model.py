@@ -97,6 +97,20 @@ class ServedModel(pulumi.ComponentResource):
             # over, long after the Deployment has said why there are none.
             pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
         )
+        if args.config.replicas.scaled:
+            # Imported when it is needed: few models are scaled, and every preview waits for the imports.
+            from components.autoscaling import Autoscaling, AutoscalingArgs
+
+            Autoscaling(
+                name,
+                AutoscalingArgs(
+                    replicas=args.config.replicas,
+                    deployment=deployment.deployment_name,
+                    namespace=args.namespace,
+                    labels=selector,
+                ),
+                child,
+            )
         self.deployment = deployment.deployment_name
         self.service = service.service_name
         self.port = names.SERVICE_PORT

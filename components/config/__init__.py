@@ -8,23 +8,29 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from components.config.problems import NAMESPACE, ConfigError, Problem
 from components.config.sections import (
+    BehaviorConfig,
     ContainerConfig,
+    DisruptionBudgetConfig,
     ImageConfig,
     ModelConfig,
     ModelFilesConfig,
     QuantizationConfig,
     RegistryConfig,
+    ReplicasConfig,
     ResourcesConfig,
     ServiceConfig,
     SigningConfig,
     SourceConfig,
+    SpreadConfig,
 )
 from components.config.stack import LoadedConfig, StackConfig
 
 __all__ = [
     "NAMESPACE",
+    "BehaviorConfig",
     "ConfigError",
     "ContainerConfig",
+    "DisruptionBudgetConfig",
     "ImageConfig",
     "LoadedConfig",
     "ModelConfig",
@@ -32,9 +38,11 @@ __all__ = [
     "Problem",
     "QuantizationConfig",
     "RegistryConfig",
+    "ReplicasConfig",
     "ResourcesConfig",
     "ServiceConfig",
     "SigningConfig",
     "SourceConfig",
+    "SpreadConfig",
     "StackConfig",
 ]

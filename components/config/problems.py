@@ -33,6 +33,10 @@ _ADVICE = {
     "repeated": "list each once",
     "keep_one": "keep one of them",
     "ports_differ": "change one of them",
+    "min_above_max": "lower min or raise max",
+    "nothing_to_scale": "raise max, or take targetCPUUtilization and behavior out",
+    "budget_is_empty": "give one of them, or take disruptionBudget out: one pod may leave at a time",
+    "budget_blocks": "lower minAvailable, raise replicas (replicas.min), or use maxUnavailable: 1",
 }
 
 
@@ -124,7 +128,7 @@ class Explainer:
             return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path, names[0])))
         if kind in _ADVICE:
             return Problem(path=path, message=error["msg"], fix=_ADVICE[kind])
-        if kind in ("model_folder", "model_files", "needed_by_runtime"):
+        if kind in ("model_folder", "model_files", "needed_by_runtime", "no_trigger_wakes"):
             return Problem(path=path, message=error["msg"], fix=self._set_example(path))
         return self._wrong_value(path)
 
@@ -151,7 +155,7 @@ class Explainer:
         return Problem(path=path, message=message, fix=f"rename it, or {self._commands.remove(path)}")
 
     def _unknown_key(self, path: Path) -> Problem:
-        known = list(self._node(path[:-1]).get("properties", {}))
+        known = list(self._section(self._node(path[:-1])).get("properties", {}))
         return unknown_key(path, known, self._commands)
 
     def _missing(self, path: Path, verdict: str) -> Problem:
@@ -188,6 +192,7 @@ class Explainer:
             if isinstance(part, int):
                 node = node.get("items", {})
             else:
+                node = self._section(node)
                 node = node.get("properties", {}).get(part) or _values_of_map(node)
             node = self._resolve(node)
         return node
@@ -199,6 +204,11 @@ class Explainer:
         if {"type": "null"} in node.get("anyOf", ()):
             return {**node, **self._resolve(node["anyOf"][0])}
         return node
+
+    def _section(self, node: Schema) -> Schema:
+        """Of a value that may be plain or a section: the section."""
+        branches = [self._resolve(branch) for branch in node.get("anyOf", ())]
+        return next((branch for branch in branches if branch.get("type") == "object"), node)
 
     def _shown(self, path: Path) -> str:
         """The wrong value, short, for the message. What may be a secret in the wrong place is not shown."""

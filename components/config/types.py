@@ -224,6 +224,44 @@ Replicas = Annotated[
     ),
 ]
 
+# The least that an autoscaler leaves. 0 is for triggers that can start the first pod again; the section checks that.
+MinReplicas = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=1000,
+        title="number of replicas",
+        description="a whole number from 1 to 1000",
+        examples=[1],
+    ),
+]
+
+Percentage = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=100,
+        title="percentage",
+        description="a whole number from 1 to 100",
+        examples=[70],
+    ),
+]
+
+# "2", or "50%" of the pods that there should be, which Kubernetes rounds up to whole pods.
+_PODS = r"^(?:[1-9][0-9]{0,2}|1000|(?:[1-9][0-9]?|100)%)$"
+Pods = Annotated[
+    str,
+    Field(pattern=_PODS),
+    BeforeValidator(_number_to_text, json_schema_input_type=int | Annotated[str, Field(pattern=_PODS)]),
+    Field(
+        title="number of pods",
+        description='a whole number from 1 to 1000, or a share of the pods from "1%" to "100%"',
+        examples=[1],
+    ),
+]
+
 Seconds = Annotated[
     int,
     Field(
@@ -233,6 +271,30 @@ Seconds = Annotated[
         title="number of seconds",
         description="a whole number of seconds from 1 to 3600",
         examples=[120],
+    ),
+]
+
+PolicySeconds = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=1800,
+        title="number of seconds",
+        description="a whole number of seconds from 1 to 1800",
+        examples=[60],
+    ),
+]
+
+StabilizationSeconds = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=3600,
+        title="number of seconds",
+        description="a whole number of seconds from 0 to 3600",
+        examples=[300],
     ),
 ]
 

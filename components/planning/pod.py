@@ -3,20 +3,17 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from components.planning import rollout
+from components.planning import rollout, scaling
 from components.planning.runtimes import SETTINGS_FOLDER
 
 if TYPE_CHECKING:
     import pulumi
     from pulumi_kubernetes.core.v1 import (
-        AffinityArgsDict,
         ContainerArgsDict,
-        PodAffinityTermArgsDict,
         PodSecurityContextArgsDict,
         PodSpecArgsDict,
         ResourceRequirementsArgsDict,
         SecurityContextArgsDict,
-        TopologySpreadConstraintArgsDict,
         VolumeArgsDict,
         VolumeMountArgsDict,
     )
@@ -55,13 +52,15 @@ def pod_spec(
         "enable_service_links": False,
         "security_context": _pod_security(),
         "termination_grace_period_seconds": rollout.termination_grace(config),
-        "affinity": _apart_from(selector),
-        "topology_spread_constraints": _spread(selector),
+        "affinity": scaling.apart(config.spread, selector),
+        "topology_spread_constraints": scaling.spread(config.spread, selector),
         "containers": [_container(config, runtime, inputs)],
         "volumes": _volumes(config, runtime, inputs),
     }
     if config.files is not None and config.files.image and config.files.mount == "initContainer":
         spec["init_containers"] = [_copy_of_files(config.files, config.files.image)]
+    if config.priority_class is not None:
+        spec["priority_class_name"] = config.priority_class
     if inputs.pull_secret is not None:
         spec["image_pull_secrets"] = [{"name": inputs.pull_secret}]
     return spec
@@ -181,29 +180,3 @@ def _model_mount(files: "ModelFilesConfig", folder: str) -> "VolumeMountArgsDict
     if path is not None and not copied:
         mount["sub_path"] = path.lstrip("/")
     return mount
-
-
-def _apart_from(selector: dict[str, str]) -> "AffinityArgsDict":
-    """Prefer nodes without another pod of this model. Preferred, not required: one node is a cluster too."""
-    term: PodAffinityTermArgsDict = {
-        "topology_key": "kubernetes.io/hostname",
-        "label_selector": {"match_labels": selector},
-    }
-    return {
-        "pod_anti_affinity": {
-            "preferred_during_scheduling_ignored_during_execution": [{"weight": 100, "pod_affinity_term": term}]
-        }
-    }
-
-
-def _spread(selector: dict[str, str]) -> "list[pulumi.Input[TopologySpreadConstraintArgsDict]]":
-    """Spread over zones and nodes, where there are several."""
-    return [
-        {
-            "max_skew": 1,
-            "topology_key": key,
-            "when_unsatisfiable": "ScheduleAnyway",
-            "label_selector": {"match_labels": selector},
-        }
-        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-    ]

@@ -30,8 +30,12 @@ def progress_deadline(config: "ModelConfig") -> int:
 
 
 def await_timeout(config: "ModelConfig") -> int:
-    """How long `pulumi up` waits for the whole rollout: pods are replaced one after the other."""
-    return config.startup_timeout_seconds * config.replicas + AWAIT_MARGIN
+    """How long `pulumi up` waits for the whole rollout: pods are replaced one after the other.
+
+    Of an autoscaler's range the least counts: a rollout that fails is waited for to the end of this time, and pods
+    seldom take all of theirs.
+    """
+    return config.startup_timeout_seconds * config.replicas.min + AWAIT_MARGIN
 
 
 def termination_grace(config: "ModelConfig") -> int:

@@ -16,18 +16,23 @@ from components.config.sections.model import ModelConfig, Models
 from components.config.sections.network import ServiceConfig
 from components.config.sections.resources import ResourcesConfig
 from components.config.sections.runtime import ContainerConfig, ModelFilesConfig
+from components.config.sections.scaling import BehaviorConfig, DisruptionBudgetConfig, ReplicasConfig, SpreadConfig
 
 __all__ = [
+    "BehaviorConfig",
     "ContainerConfig",
+    "DisruptionBudgetConfig",
     "ImageConfig",
     "ModelConfig",
     "ModelFilesConfig",
     "Models",
     "QuantizationConfig",
     "RegistryConfig",
+    "ReplicasConfig",
     "ResourcesConfig",
     "Section",
     "ServiceConfig",
     "SigningConfig",
     "SourceConfig",
+    "SpreadConfig",
 ]

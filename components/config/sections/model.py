@@ -16,7 +16,8 @@ from components.config.sections.runtime import (
     ModelFilesConfig,
     PortsConfig,
 )
-from components.config.types import EnvName, EnvValue, ImageRef, ModelName, Replicas, Seconds, SecretKey
+from components.config.sections.scaling import DisruptionBudgetConfig, ReplicasConfig, ReplicasSetting, SpreadConfig
+from components.config.types import EnvName, EnvValue, ImageRef, ModelName, ObjectName, Seconds, SecretKey
 
 # Set by the program for its own server (components/planning/runtimes.py), so a model's `env` may not hold them.
 RESERVED_ENV = frozenset(
@@ -44,7 +45,7 @@ class ModelConfig(Section):
     runtime: Literal["onnx", "tf-serving", "triton", "vllm", "image"] = "onnx"
     files: ModelFilesConfig | None = Field(None, validate_default=True)
     container: ContainerConfig | None = Field(None, validate_default=True)
-    replicas: Replicas = 1
+    replicas: ReplicasSetting = ReplicasConfig(min=1, max=1)
     resources: ResourcesConfig = ResourcesConfig()
     env: dict[EnvName, EnvValue] = {}
     secrets: tuple[SecretKey, ...] = ()
@@ -64,6 +65,9 @@ class ModelConfig(Section):
             examples=[30],
         ),
     ] = 30
+    spread: SpreadConfig = SpreadConfig()
+    disruption_budget: DisruptionBudgetConfig | None = None
+    priority_class: ObjectName | None = None
 
     @field_validator("image", mode="before")
     @classmethod
@@ -164,6 +168,20 @@ class ModelConfig(Section):
         if twice := sorted({key for key in secrets if secrets.count(key) > 1}):
             raise PydanticCustomError("repeated", "{names} is listed more than once", {"names": ", ".join(twice)})
         return secrets
+
+    @field_validator("disruption_budget")
+    @classmethod
+    def _nodes_can_be_drained(
+        cls, budget: DisruptionBudgetConfig | None, info: ValidationInfo
+    ) -> DisruptionBudgetConfig | None:
+        replicas = info.data.get("replicas")
+        if budget is not None and replicas is not None and budget.blocks(replicas.min):
+            raise PydanticCustomError(
+                "budget_blocks",
+                "minAvailable {amount} of {least} replicas lets no pod leave: its node could never be drained",
+                {"amount": budget.min_available, "least": replicas.min},
+            )
+        return budget
 
 
 Models = Annotated[dict[ModelName, ModelConfig], Field(min_length=1, description="a map of models by name")]

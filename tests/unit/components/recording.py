@@ -58,9 +58,7 @@ class Recording(pulumi.runtime.Mocks):
             state["digest"] = self.digest
         return f"{args.name}-id", state
 
-    def call(
-        self, args: pulumi.runtime.MockCallArgs
-    ) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program asks a provider for {args.token}; it should need none")
 
     def one(self, kind: str, model: str = "digits") -> dict[str, Any]:
@@ -120,7 +118,12 @@ def _plain(value: Any) -> Any:
 
 def golden() -> str:
     """The Kubernetes objects of a model that uses everything once, as YAML."""
-    digits = DIGITS | {"secrets": ["apiToken"], "service": {"type": "NodePort"}, "env": {"LOG_LEVEL": "debug"}}
+    digits = DIGITS | {
+        "secrets": ["apiToken"],
+        "service": {"type": "NodePort"},
+        "env": {"LOG_LEVEL": "debug"},
+        "replicas": {"min": 2, "max": 6},
+    }
     recording = record(STACK | {"models": {"digits": digits}}, secrets={"apiToken": "value"})
     kubernetes = [r for r in recording.resources if r.type.startswith("kubernetes:")]
     return yaml.safe_dump({f"{r.type} {r.name}": r.inputs for r in kubernetes}, width=120)

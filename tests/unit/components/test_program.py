@@ -1,7 +1,7 @@
 """What the whole program declares for a stack."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 import pytest
@@ -236,7 +236,7 @@ class TestDeployment:
     def test_one_value_sets_how_long_a_start_may_take(self) -> None:
         deployment = record(with_digits(startupTimeoutSeconds=20, replicas=3)).one("Deployment")
         assert deployment["spec"]["progressDeadlineSeconds"] == 20
-        assert deployment["metadata"]["annotations"] == {"pulumi.com/timeoutSeconds": "70"}
+        assert deployment["metadata"]["annotations"]["pulumi.com/timeoutSeconds"] == "70"
 
     def test_the_version_is_on_the_pods_and_not_in_the_selector(self) -> None:
         spec = record(STACK).one("Deployment")["spec"]
@@ -250,6 +250,68 @@ class TestDeployment:
         assert recording.one("ServiceAccount")["automountServiceAccountToken"] is False
         pod = recording.one("Deployment")["spec"]["template"]["spec"]
         assert pod["serviceAccountName"] == "digits-account-7f3a9c21"
+
+    def test_one_pod_has_no_budget_and_several_have_one_that_lets_nodes_drain(self) -> None:
+        assert "PodDisruptionBudget" not in record(STACK).kinds()
+        recording = record(with_digits(replicas=2))
+        budget = recording.one("PodDisruptionBudget")["spec"]
+        selector = recording.one("Deployment")["spec"]["selector"]
+        assert budget == {"maxUnavailable": 1, "selector": selector, "unhealthyPodEvictionPolicy": "AlwaysAllow"}
+
+    def test_the_program_owns_the_replicas_that_it_sets(self) -> None:
+        """Also those that were an autoscaler's before: taking them back must be no conflict."""
+        metadata = record(STACK).one("Deployment")["metadata"]
+        assert metadata["annotations"]["pulumi.com/patchForce"] == "true"
+        assert options(STACK, "ignore_changes")["digits-server"] is None
+
+
+class TestAutoscaling:
+    SCALED: ClassVar[dict[str, Any]] = with_digits(replicas={"min": 2, "max": 6, "targetCPUUtilization": 60})
+
+    def test_it_scales_the_deployment_by_the_cpu_that_its_pods_use(self) -> None:
+        spec = record(self.SCALED).one("HorizontalPodAutoscaler")["spec"]
+        assert spec["scaleTargetRef"] == {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "name": "digits-server-7f3a9c21",
+        }
+        assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 6)
+        target = {"type": "Utilization", "averageUtilization": 60}
+        assert spec["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+    def test_how_fast_is_always_said(self) -> None:
+        behavior = record(self.SCALED).one("HorizontalPodAutoscaler")["spec"]["behavior"]
+        assert behavior == {
+            "scaleUp": {
+                "stabilizationWindowSeconds": 0,
+                "selectPolicy": "Max",
+                "policies": [
+                    {"type": "Pods", "value": 1, "periodSeconds": 60},
+                    {"type": "Percent", "value": 100, "periodSeconds": 60},
+                ],
+            },
+            "scaleDown": {
+                "stabilizationWindowSeconds": 300,
+                "selectPolicy": "Max",
+                "policies": [
+                    {"type": "Pods", "value": 1, "periodSeconds": 60},
+                    {"type": "Percent", "value": 10, "periodSeconds": 60},
+                ],
+            },
+        }
+
+    def test_the_replicas_have_one_owner(self) -> None:
+        deployment = record(self.SCALED).one("Deployment")
+        assert deployment["spec"]["replicas"] == 2
+        assert "pulumi.com/patchForce" not in deployment["metadata"]["annotations"]
+        assert options(self.SCALED, "ignore_changes")["digits-server"] == ["spec.replicas"]
+
+    def test_a_fixed_number_has_no_autoscaler(self) -> None:
+        assert "HorizontalPodAutoscaler" not in record(with_digits(replicas=3)).kinds()
+
+    def test_a_single_pod_that_may_become_more_has_a_budget(self) -> None:
+        recording = record(with_digits(replicas={"max": 2}))
+        assert recording.one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
 class TestService:

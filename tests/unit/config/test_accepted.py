@@ -19,6 +19,25 @@ SMALLEST: dict[str, Any] = {
     "models": {"digits": {"source": {"framework": "keras", "path": "model/digits"}}},
 }
 
+BEHAVIOR = {
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": (
+            {"type": "Pods", "value": 1, "periodSeconds": 60},
+            {"type": "Percent", "value": 100, "periodSeconds": 60},
+        ),
+    },
+    "scaleDown": {
+        "stabilizationWindowSeconds": 300,
+        "selectPolicy": "Max",
+        "policies": (
+            {"type": "Pods", "value": 1, "periodSeconds": 60},
+            {"type": "Percent", "value": 10, "periodSeconds": 60},
+        ),
+    },
+}
+
 
 def test_the_smallest_file_and_every_default(load: Load) -> None:
     config = load(SMALLEST).config
@@ -37,7 +56,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "runtime": "onnx",
                 "files": None,
                 "container": None,
-                "replicas": 1,
+                "replicas": {"min": 1, "max": 1, "targetCPUUtilization": 70, "behavior": BEHAVIOR},
                 "resources": {"requests": {"cpu": None, "memory": None}, "limits": {"cpu": None, "memory": None}},
                 "env": {},
                 "secrets": (),
@@ -45,6 +64,9 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "service": {"type": "ClusterIP"},
                 "startupTimeoutSeconds": 120,
                 "requestTimeoutSeconds": 30,
+                "spread": {"zone": "preferred", "node": "preferred"},
+                "disruptionBudget": None,
+                "priorityClass": None,
             }
         },
     }
@@ -60,7 +82,7 @@ def test_everything_at_once(load: Load) -> None:
             "models": {
                 "digits": {
                     "source": {"framework": "keras", "path": "model/digits"},
-                    "replicas": 3,
+                    "replicas": {"min": 3, "max": 6, "targetCPUUtilization": 50},
                     "resources": {
                         "requests": {"cpu": 0.5, "memory": "256Mi"},
                         "limits": {"cpu": 2, "memory": "1.5Gi"},
@@ -71,6 +93,9 @@ def test_everything_at_once(load: Load) -> None:
                     "service": {"type": "NodePort"},
                     "startupTimeoutSeconds": 600,
                     "requestTimeoutSeconds": 5,
+                    "spread": {"zone": "required"},
+                    "disruptionBudget": {"minAvailable": "50%"},
+                    "priorityClass": "online",
                 },
                 "promoted": {"image": f"registry.example.com:5000/acme/models/digits:staging@{DIGEST}"},
             },
@@ -85,7 +110,7 @@ def test_everything_at_once(load: Load) -> None:
         "models": {
             "digits": {
                 "source": {"framework": "keras", "path": "model/digits"},
-                "replicas": 3,
+                "replicas": {"min": 3, "max": 6, "targetCPUUtilization": 50},
                 "resources": {"requests": {"cpu": "0.5", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "1.5Gi"}},
                 "env": {"LOG_LEVEL": "debug", "WORKERS": "2", "TRACE": "true", "RATE": "1.10"},
                 "secrets": ("apiToken", "database.password"),
@@ -93,11 +118,29 @@ def test_everything_at_once(load: Load) -> None:
                 "service": {"type": "NodePort"},
                 "startupTimeoutSeconds": 600,
                 "requestTimeoutSeconds": 5,
+                "spread": {"zone": "required"},
+                "disruptionBudget": {"minAvailable": "50%"},
+                "priorityClass": "online",
             },
             "promoted": {"image": f"registry.example.com:5000/acme/models/digits:staging@{DIGEST}"},
         },
     }
     assert set(secrets) == {"apiToken", "database.password"}
+
+
+def test_a_number_of_replicas_is_a_range_of_one(load: Load) -> None:
+    replicas = load(SMALLEST | {"models": {"digits": {"image": f"r.example.com/m@{DIGEST}", "replicas": 4}}}).config
+    counted = replicas.models["digits"].replicas
+    assert (counted.min, counted.max, counted.scaled) == (4, 4, False)
+
+
+@pytest.mark.parametrize("budget", [{"maxUnavailable": 1}, {"maxUnavailable": "25%"}, {"minAvailable": "1"}])
+def test_a_budget_in_pods_or_as_a_share(load: Load, budget: dict[str, Any]) -> None:
+    model = {"image": f"r.example.com/m@{DIGEST}", "replicas": 2, "disruptionBudget": budget}
+    [(name, value)] = budget.items()
+    config = load(SMALLEST | {"models": {"digits": model}}).config.models["digits"].disruption_budget
+    assert config is not None
+    assert config.model_dump(by_alias=True, exclude_none=True) == {name: str(value)}
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,11 @@ Mistakes = Callable[..., list[str]]
 
 MODEL_KEYS = (
     "source, image, runtime, files, container, replicas, resources, env, secrets, ports, service, "
-    "startupTimeoutSeconds, requestTimeoutSeconds"
+    "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass"
 )
 SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect"
+REPLICAS = "a whole number from 1 to 1000, or a section with min and max for an autoscaler"
+REPLICAS_KEYS = "min, max, targetCPUUtilization, behavior"
 MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)"
 CPU = "cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2"
 BY_DIGEST = "repository@sha256:<64 hex digits>; a tag alone can change under a running service"
@@ -293,23 +295,159 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "replicas as text": (
         "models.digits.replicas", "3",
-        'model-serving:models.digits.replicas: "3" is not a number of replicas; allowed: a whole number from 1 to 1000 '
+        f'model-serving:models.digits.replicas: "3" is not a number of replicas; allowed: {REPLICAS} '
         "-> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
     ),
     "no replicas": (
         "models.digits.replicas", 0,
-        "model-serving:models.digits.replicas: 0 is not a number of replicas; allowed: a whole number from 1 to 1000 "
+        f'model-serving:models.digits.replicas: 0 is not a number of replicas; allowed: {REPLICAS} '
         "-> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
     ),
     "half a replica": (
         "models.digits.replicas", 1.5,
-        "model-serving:models.digits.replicas: 1.5 is not a number of replicas; allowed: a whole number from 1 to 1000 "
+        f'model-serving:models.digits.replicas: 1.5 is not a number of replicas; allowed: {REPLICAS} '
         "-> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
     ),
     "replicas as a truth": (
         "models.digits.replicas", True,
-        "model-serving:models.digits.replicas: true is not a number of replicas; allowed: a whole number from 1 to "
-        "1000 -> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
+        f'model-serving:models.digits.replicas: true is not a number of replicas; allowed: {REPLICAS} '
+        "-> pulumi config set --path 'model-serving:models.digits.replicas' 2 --stack dev",
+    ),
+    "a range without an end": (
+        "models.digits.replicas", {"min": 2},
+        "model-serving:models.digits.replicas.max: is required and missing; allowed: a whole number from 1 to 1000 "
+        "-> pulumi config set --path 'model-serving:models.digits.replicas.max' 2 --stack dev",
+    ),
+    "a range with an unknown key": (
+        "models.digits.replicas", {"min": 2, "max": 3, "target": 70},
+        f'model-serving:models.digits.replicas.target: unknown key, did you mean "targetCPUUtilization"? '
+        f"allowed: {REPLICAS_KEYS} "
+        "-> pulumi config rm --path 'model-serving:models.digits.replicas.target' --stack dev",
+    ),
+    "a range upside down": (
+        "models.digits.replicas", {"min": 3, "max": 2},
+        "model-serving:models.digits.replicas: min (3) is above max (2) -> lower min or raise max",
+    ),
+    "scaling to nothing": (
+        "models.digits.replicas", {"min": 0, "max": 3},
+        "model-serving:models.digits.replicas.min: 0 is not possible: pods are added by the CPU that pods use, and "
+        "where none runs none is used, so nothing would start the first one again; keep one (with smaller "
+        "resources.requests), or take the model out of the stack while nobody needs it "
+        "-> pulumi config set --path 'model-serving:models.digits.replicas.min' 1 --stack dev",
+    ),
+    "less than no replicas": (
+        "models.digits.replicas", {"min": -1, "max": 3},
+        "model-serving:models.digits.replicas.min: -1 is not a number of replicas; allowed: a whole number from 1 to "
+        "1000 -> pulumi config set --path 'model-serving:models.digits.replicas.min' 1 --stack dev",
+    ),
+    "an autoscaler's setting without an autoscaler": (
+        "models.digits.replicas", {"min": 2, "max": 2, "targetCPUUtilization": 50},
+        "model-serving:models.digits.replicas: min and max are both 2, so there is no autoscaler, and its settings "
+        "would do nothing -> raise max, or take targetCPUUtilization and behavior out",
+    ),
+    "a use of CPU as a fraction": (
+        "models.digits.replicas", {"max": 2, "targetCPUUtilization": 0.7},
+        "model-serving:models.digits.replicas.targetCPUUtilization: 0.7 is not a percentage; allowed: a whole number "
+        "from 1 to 100 "
+        "-> pulumi config set --path 'model-serving:models.digits.replicas.targetCPUUtilization' 70 --stack dev",
+    ),
+    "a rule of scaling without a policy": (
+        "models.digits.replicas", {"max": 2, "behavior": {"scaleUp": {"stabilizationWindowSeconds": 0}}},
+        "model-serving:models.digits.replicas.behavior.scaleUp.policies: is required and missing; allowed: a list of "
+        "sections with type, value and periodSeconds "
+        "-> pulumi config set --path 'model-serving:models.digits.replicas.behavior.scaleUp.policies[0].type' Pods "
+        "--stack dev",
+    ),
+    "a rule of scaling with an empty list": (
+        "models.digits.replicas",
+        {"max": 2, "behavior": {"scaleUp": {"stabilizationWindowSeconds": 0, "policies": []}}},
+        "model-serving:models.digits.replicas.behavior.scaleUp.policies: is empty; allowed: a list of "
+        "sections with type, value and periodSeconds "
+        "-> pulumi config set --path 'model-serving:models.digits.replicas.behavior.scaleUp.policies[0].type' Pods "
+        "--stack dev",
+    ),
+    "a policy of scaling that does not exist": (
+        "models.digits.replicas",
+        {
+            "max": 2,
+            "behavior": {
+                "scaleDown": {
+                    "stabilizationWindowSeconds": 60,
+                    "policies": [{"type": "Nodes", "value": 1, "periodSeconds": 60}],
+                }
+            },
+        },
+        'model-serving:models.digits.replicas.behavior.scaleDown.policies[0].type: "Nodes" is not one of the choices; '
+        "allowed: Pods, Percent "
+        "-> pulumi config set --path 'model-serving:models.digits.replicas.behavior.scaleDown.policies[0].type' Pods "
+        "--stack dev",
+    ),
+    "a period of scaling that is too long": (
+        "models.digits.replicas",
+        {
+            "max": 2,
+            "behavior": {
+                "scaleDown": {
+                    "stabilizationWindowSeconds": 60,
+                    "policies": [{"type": "Pods", "value": 1, "periodSeconds": 3600}],
+                }
+            },
+        },
+        "model-serving:models.digits.replicas.behavior.scaleDown.policies[0].periodSeconds: 3600 is not a number of "
+        "seconds; allowed: a whole number of seconds from 1 to 1800 -> pulumi config set --path "
+        "'model-serving:models.digits.replicas.behavior.scaleDown.policies[0].periodSeconds' 60 --stack dev",
+    ),
+    "a memory of scaling that is too long": (
+        "models.digits.replicas",
+        {
+            "max": 2,
+            "behavior": {
+                "scaleUp": {
+                    "stabilizationWindowSeconds": 7200,
+                    "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}],
+                }
+            },
+        },
+        "model-serving:models.digits.replicas.behavior.scaleUp.stabilizationWindowSeconds: 7200 is not a number of "
+        "seconds; allowed: a whole number of seconds from 0 to 3600 -> pulumi config set --path "
+        "'model-serving:models.digits.replicas.behavior.scaleUp.stabilizationWindowSeconds' 300 --stack dev",
+    ),
+    "a spread that is neither demanded nor wished": (
+        "models.digits.spread.zone", "always",
+        'model-serving:models.digits.spread.zone: "always" is not one of the choices; allowed: required, preferred '
+        "-> pulumi config set --path 'model-serving:models.digits.spread.zone' required --stack dev",
+    ),
+    "a budget that keeps nodes": (
+        "models.digits", {**SMALLEST["models"]["digits"], "replicas": 2, "disruptionBudget": {"minAvailable": 2}},
+        "model-serving:models.digits.disruptionBudget: minAvailable 2 of 2 replicas lets no pod leave: its node could "
+        "never be drained -> lower minAvailable, raise replicas (replicas.min), or use maxUnavailable: 1",
+    ),
+    "a budget that keeps nodes because a share is rounded up": (
+        "models.digits.disruptionBudget.minAvailable", "50%",
+        "model-serving:models.digits.disruptionBudget: minAvailable 50% of 1 replicas lets no pod leave: its node "
+        "could never be drained -> lower minAvailable, raise replicas (replicas.min), or use maxUnavailable: 1",
+    ),
+    "two budgets": (
+        "models.digits.disruptionBudget", {"minAvailable": 1, "maxUnavailable": 1},
+        "model-serving:models.digits.disruptionBudget: minAvailable and maxUnavailable are given; a disruption budget "
+        "has exactly one -> keep one of them",
+    ),
+    "an empty budget": (
+        "models.digits.disruptionBudget", {},
+        "model-serving:models.digits.disruptionBudget: is empty; a disruption budget has exactly one of minAvailable "
+        "and maxUnavailable -> give one of them, or take disruptionBudget out: one pod may leave at a time",
+    ),
+    "a budget of nothing": (
+        "models.digits.disruptionBudget.maxUnavailable", 0,
+        "model-serving:models.digits.disruptionBudget.maxUnavailable: 0 is not a number of pods; allowed: a whole "
+        'number from 1 to 1000, or a share of the pods from "1%" to "100%" '
+        "-> pulumi config set --path 'model-serving:models.digits.disruptionBudget.maxUnavailable' 1 --stack dev",
+    ),
+    "a priority class that is a number": (
+        "models.digits.priorityClass", 1000,
+        "model-serving:models.digits.priorityClass: 1000 is not a Kubernetes object name; allowed: 1 to 253 lower-case "
+        'letters, digits, "-" and ".", with a letter or digit at both ends '
+        "-> pulumi config set --path 'model-serving:models.digits.priorityClass' registry-login --stack dev",
     ),
     "memory in GB": (
         "models.digits.resources.limits.memory", "1GB",

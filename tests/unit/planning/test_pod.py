@@ -92,6 +92,30 @@ def test_replicas_prefer_other_nodes_and_zones_but_need_none(model: Model) -> No
     assert all(c["label_selector"] == {"match_labels": SELECTOR} for c in constraints)
 
 
+def test_replicas_that_must_be_apart_wait_but_not_for_those_that_they_replace(model: Model) -> None:
+    spec = pod(model(replicas=3, spread={"zone": "required", "node": "required"}))
+    [term] = spec["affinity"]["pod_anti_affinity"]["required_during_scheduling_ignored_during_execution"]
+    assert term == {
+        "topology_key": "kubernetes.io/hostname",
+        "label_selector": {"match_labels": SELECTOR},
+        "match_label_keys": ["pod-template-hash"],
+    }
+    for constraint in spec["topology_spread_constraints"]:
+        assert constraint["when_unsatisfiable"] == "DoNotSchedule"
+        assert constraint["match_label_keys"] == ["pod-template-hash"]
+
+
+def test_zones_and_nodes_are_demanded_apart_from_each_other(model: Model) -> None:
+    zone, node = pod(model(spread={"zone": "required"}))["topology_spread_constraints"]
+    assert (zone["topology_key"], zone["when_unsatisfiable"]) == ("topology.kubernetes.io/zone", "DoNotSchedule")
+    assert (node["topology_key"], node["when_unsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+
+
+def test_a_priority_class_is_named_if_there_is_one(model: Model) -> None:
+    assert pod(model(priorityClass="online"))["priority_class_name"] == "online"
+    assert "priority_class_name" not in pod(model())
+
+
 @pytest.mark.parametrize(("secret", "expected"), [(None, None), ("login", [{"name": "login"}])])
 def test_a_registry_with_a_password(model: Model, secret: str | None, expected: object) -> None:
     assert pod(model(), pull_secret=secret).get("image_pull_secrets") == expected

@@ -35,6 +35,11 @@ def test_a_model_that_refuses_to_start_fails_an_update_within_minutes_by_default
     assert rollout.await_timeout(model()) == 130
 
 
+def test_under_an_autoscaler_the_least_of_its_pods_are_waited_for(model: Model) -> None:
+    scaled = model(replicas={"min": 2, "max": 6}, startupTimeoutSeconds=20)
+    assert rollout.await_timeout(scaled) == rollout.await_timeout(model(replicas=2, startupTimeoutSeconds=20)) == 50
+
+
 def test_one_value_sets_all_that_wait_for_a_start(model: Model) -> None:
     slow = model(startupTimeoutSeconds=1800)
     probe = rollout.startup_probe(slow, runtime_of("digits", slow))
