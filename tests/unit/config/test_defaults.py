@@ -17,7 +17,7 @@ def test_every_model_has_them_unless_it_says_otherwise(load: Load) -> None:
     defaults = {"replicas": 2, "env": {"LOG_LEVEL": "info", "TEAM": "vision"}, "resources": {"requests": {"cpu": "1"}}}
     own = {"replicas": 3, "env": {"LOG_LEVEL": "debug"}, "resources": {"requests": {"memory": "1Gi"}}}
     models = load(with_defaults(defaults, plain={}, special=own)).config.models
-    assert (models["plain"].replicas, models["special"].replicas) == (2, 3)
+    assert (models["plain"].replicas.min, models["special"].replicas.min) == (2, 3)
     assert models["plain"].env == {"LOG_LEVEL": "info", "TEAM": "vision"}
     assert models["special"].env == {"LOG_LEVEL": "debug", "TEAM": "vision"}
     requests = models["special"].resources.requests

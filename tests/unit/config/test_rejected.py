@@ -165,7 +165,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "a default that is wrong": (
         "modelDefaults", {"replicas": 0},
-        "model-serving:modelDefaults.replicas: 0 is not a number of replicas; allowed: a whole number from 1 to 1000 "
+        f"model-serving:modelDefaults.replicas: 0 is not a number of replicas; allowed: {REPLICAS} "
         "-> write modelDefaults.replicas: 2 where it stands, in Pulumi.yaml or the stack file",
     ),
     "a default that no model has": (
