@@ -12,6 +12,7 @@ import pulumi
 from components.cluster import cluster_provider
 from components.config import StackConfig
 from components.model_stack import ModelStack, ModelStackArgs
+from components.planning.usage import demand_of, usage
 from components.report import reported_user_errors
 
 with reported_user_errors():
@@ -23,3 +24,5 @@ with reported_user_errors():
     )
     pulumi.export("namespace", stack.namespace)
     pulumi.export("models", {name: model.summary() for name, model in stack.models.items()})
+    demands = [demand_of(name, model) for name, model in config.models.items()]
+    pulumi.export("capacity", usage(demands, (), config.prices))

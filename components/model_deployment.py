@@ -78,7 +78,7 @@ class ModelDeployment(pulumi.ComponentResource):
             spec={
                 "replicas": args.config.replicas.min,
                 "selector": {"match_labels": selector},
-                "strategy": rollout.strategy(),
+                "strategy": rollout.strategy(args.config),
                 "progress_deadline_seconds": rollout.progress_deadline(args.config),
                 "revision_history_limit": 3,
                 "template": {

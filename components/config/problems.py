@@ -37,6 +37,7 @@ _ADVICE = {
     "nothing_to_scale": "raise max, or take targetCPUUtilization and behavior out",
     "budget_is_empty": "give one of them, or take disruptionBudget out: one pod may leave at a time",
     "budget_blocks": "lower minAvailable, raise replicas (replicas.min), or use maxUnavailable: 1",
+    "nothing_moves": "let maxSurge be 1 (an update needs room for one more pod), or maxUnavailable",
 }
 
 

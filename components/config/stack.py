@@ -14,7 +14,15 @@ from pydantic_core import CoreSchema
 
 from components.config import checks, defaults, protection
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
-from components.config.sections import ImageConfig, ModelConfig, Models, RegistryConfig, Section, SigningConfig
+from components.config.sections import (
+    ImageConfig,
+    ModelConfig,
+    Models,
+    PricesConfig,
+    RegistryConfig,
+    Section,
+    SigningConfig,
+)
 from components.config.types import ClusterName, NamespaceName, Switch
 
 
@@ -51,6 +59,7 @@ class StackConfig(Section):
     signing: SigningConfig | None = None
     model_defaults: ModelDefaults = {}
     protect: Switch = False
+    prices: PricesConfig | None = None
 
     @classmethod
     def load(cls) -> LoadedConfig:

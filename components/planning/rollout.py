@@ -19,9 +19,15 @@ AWAIT_MARGIN = 10
 STARTUP_PERIOD = 1
 
 
-def strategy() -> "DeploymentStrategyArgsDict":
-    """A new pod first, and an old one leaves only when the new one answers: no update takes capacity away."""
-    return {"type": "RollingUpdate", "rolling_update": {"max_unavailable": 0, "max_surge": 1}}
+def strategy(config: "ModelConfig") -> "DeploymentStrategyArgsDict":
+    """By default a new pod first, and an old one leaves only when the new one answers: no update takes capacity away.
+
+    Only a stack file that says so lets replicas be missing.
+    """
+    return {
+        "type": "RollingUpdate",
+        "rolling_update": {"max_unavailable": config.rollout.unavailable, "max_surge": config.rollout.max_surge},
+    }
 
 
 def progress_deadline(config: "ModelConfig") -> int:

@@ -87,9 +87,7 @@ def apart(spread: "SpreadConfig", selector: dict[str, str]) -> "AffinityArgsDict
         term["match_label_keys"] = _SAME_VERSION
         rules = {"required_during_scheduling_ignored_during_execution": [term]}
     else:
-        rules = {
-            "preferred_during_scheduling_ignored_during_execution": [{"weight": 100, "pod_affinity_term": term}]
-        }
+        rules = {"preferred_during_scheduling_ignored_during_execution": [{"weight": 100, "pod_affinity_term": term}]}
     return {"pod_anti_affinity": rules}
 
 

@@ -12,6 +12,7 @@ from components.config.sections.build import (
     SigningConfig,
     SourceConfig,
 )
+from components.config.sections.capacity import PricesConfig, RolloutConfig
 from components.config.sections.model import ModelConfig, Models
 from components.config.sections.network import ServiceConfig
 from components.config.sections.resources import ResourcesConfig
@@ -26,10 +27,12 @@ __all__ = [
     "ModelConfig",
     "ModelFilesConfig",
     "Models",
+    "PricesConfig",
     "QuantizationConfig",
     "RegistryConfig",
     "ReplicasConfig",
     "ResourcesConfig",
+    "RolloutConfig",
     "Section",
     "ServiceConfig",
     "SigningConfig",

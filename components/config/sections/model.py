@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from components.config.sections.base import Section
 from components.config.sections.build import SourceConfig
+from components.config.sections.capacity import RolloutConfig
 from components.config.sections.network import ServiceConfig
 from components.config.sections.resources import ResourcesConfig
 from components.config.sections.runtime import (
@@ -68,6 +69,7 @@ class ModelConfig(Section):
     spread: SpreadConfig = SpreadConfig()
     disruption_budget: DisruptionBudgetConfig | None = None
     priority_class: ObjectName | None = None
+    rollout: RolloutConfig = RolloutConfig()
 
     @field_validator("image", mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """What a pod asks for of its node, and what it may take at most."""
 
+from decimal import ROUND_CEILING
 from typing import Self
 
 from pydantic import model_validator
@@ -14,6 +15,16 @@ class ComputeResources(Section):
 
     cpu: CpuQuantity | None = None
     memory: MemoryQuantity | None = None
+
+    @property
+    def millicores(self) -> int:
+        """The CPU in thousandths of a core, as Kubernetes counts: rounded up. What is absent is 0."""
+        return int((quantity_value(self.cpu or "0") * 1000).to_integral_value(rounding=ROUND_CEILING))
+
+    @property
+    def bytes(self) -> int:
+        """The memory in bytes, rounded up. What is absent is 0."""
+        return int(quantity_value(self.memory or "0").to_integral_value(rounding=ROUND_CEILING))
 
 
 class ResourcesConfig(Section):

@@ -59,6 +59,11 @@ class TestOutputs:
                     "url": "http://digits.models.svc:80",
                 }
             },
+            "capacity": {
+                "models": {"digits": {"replicas": 1, "gpus": 0, "cpu": 0.25, "memoryGiB": 0.25}},
+                "pools": {},
+                "total": {"replicas": 1, "gpus": 0, "cpu": 0.25, "memoryGiB": 0.25},
+            },
         }
 
     def test_a_service_inside_the_cluster_has_no_node_port(self) -> None:

@@ -49,6 +49,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "signing": None,
         "modelDefaults": {},
         "protect": False,
+        "prices": None,
         "models": {
             "digits": {
                 "source": {"framework": "keras", "path": "model/digits", "artifact": None, "quantization": None},
@@ -67,6 +68,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "spread": {"zone": "preferred", "node": "preferred"},
                 "disruptionBudget": None,
                 "priorityClass": None,
+                "rollout": {"maxSurge": 1, "maxUnavailable": None},
             }
         },
     }
@@ -167,6 +169,31 @@ def test_weights_as_int8_for_so_much_of_the_quality(load: Load) -> None:
     assert config.models["digits"].source is not None
     assert config.models["digits"].source.quantization is not None
     assert config.models["digits"].source.quantization.max_loss == 0.005
+
+
+@pytest.mark.parametrize(
+    ("given", "surge", "unavailable"),
+    [
+        ({}, 1, 0),
+        ({"maxSurge": 0}, 0, 1),
+        ({"maxSurge": 2, "maxUnavailable": 1}, 2, 1),
+        ({"maxSurge": 0, "maxUnavailable": 3}, 0, 3),
+    ],
+)
+def test_a_rollout_without_a_surge_lets_one_replica_be_missing(
+    load: Load, given: dict[str, Any], surge: int, unavailable: int
+) -> None:
+    digits = SMALLEST["models"]["digits"] | {"rollout": given}
+    rollout = load(SMALLEST | {"models": {"digits": digits}}).config.models["digits"].rollout
+    assert (rollout.max_surge, rollout.unavailable) == (surge, unavailable)
+
+
+# The second is what Pulumi 3.259 makes of a day that YAML has read as one.
+@pytest.mark.parametrize("day", ["2026-11-01", "2026-11-01 00:00:00 +0000 UTC"])
+def test_prices_are_of_a_day_and_whole_numbers_are_prices(load: Load, day: str) -> None:
+    prices = load(SMALLEST | {"prices": {"currency": "EUR", "date": day, "perHour": {"l4": 1}}}).config.prices
+    assert prices is not None
+    assert (prices.date, prices.per_hour) == ("2026-11-01", {"l4": 1.0})
 
 
 def test_a_promoted_image_needs_no_registry_and_no_source(load: Load) -> None:

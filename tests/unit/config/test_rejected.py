@@ -17,15 +17,16 @@ Mistakes = Callable[..., list[str]]
 
 MODEL_KEYS = (
     "source, image, runtime, files, container, replicas, resources, env, secrets, ports, service, "
-    "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass"
+    "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout"
 )
-SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect"
+SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices"
 REPLICAS = "a whole number from 1 to 1000, or a section with min and max for an autoscaler"
 REPLICAS_KEYS = "min, max, targetCPUUtilization, behavior"
 MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)"
 CPU = "cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2"
 BY_DIGEST = "repository@sha256:<64 hex digits>; a tag alone can change under a running service"
 EXAMPLE_IMAGE = f"registry.example.com/team/models/digits@{DIGEST}"
+PRICES = {"currency": "USD", "date": "2026-11-01", "perHour": {"g2-standard-4": 0.81}}
 PUBLIC_KEY = TypeAdapter(PublicKey).json_schema()["examples"][0]
 HEX = "@sha256:<64 hex digits>"
 ARTIFACT = (
@@ -610,6 +611,53 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "model-serving:models.digits.requestTimeoutSeconds: 0 is not a number of seconds; allowed: a whole number "
         "of seconds from 1 to 3600: the longest request, which a leaving pod finishes "
         "-> pulumi config set --path 'model-serving:models.digits.requestTimeoutSeconds' 30 --stack dev",
+    ),
+    "an update that replaces no pod": (
+        "models.digits.rollout", {"maxSurge": 0, "maxUnavailable": 0},
+        "model-serving:models.digits.rollout: maxSurge and maxUnavailable are both 0, and no pod could ever be "
+        "replaced -> let maxSurge be 1 (an update needs room for one more pod), or maxUnavailable",
+    ),
+    "a surge in per cent": (
+        "models.digits.rollout.maxSurge", "25%",
+        'model-serving:models.digits.rollout.maxSurge: "25%" is not a number of pods; allowed: a whole number from 0 '
+        "to 1000 -> pulumi config set --path 'model-serving:models.digits.rollout.maxSurge' 1 --stack dev",
+    ),
+    "prices in a sign": (
+        "prices", PRICES | {"currency": "$"},
+        'model-serving:prices.currency: "$" is not a currency; allowed: three capital letters of ISO 4217, like USD '
+        "-> pulumi config set --path 'model-serving:prices.currency' USD --stack dev",
+    ),
+    "prices of no day": (
+        "prices", {key: value for key, value in PRICES.items() if key != "date"},
+        "model-serving:prices.date: is required and missing; allowed: a day of the calendar as year-month-day "
+        "-> pulumi config set --path 'model-serving:prices.date' 2026-11-01 --stack dev",
+    ),
+    "prices of a day that is none": (
+        "prices", PRICES | {"date": "2026-02-30"},
+        'model-serving:prices.date: "2026-02-30" is not a date; allowed: a day of the calendar as year-month-day '
+        "-> pulumi config set --path 'model-serving:prices.date' 2026-11-01 --stack dev",
+    ),
+    "prices of a month": (
+        "prices", PRICES | {"date": "2026-11"},
+        'model-serving:prices.date: "2026-11" is not a date; allowed: a day of the calendar as year-month-day '
+        "-> pulumi config set --path 'model-serving:prices.date' 2026-11-01 --stack dev",
+    ),
+    "a price table without a price": (
+        "prices", PRICES | {"perHour": {}},
+        "model-serving:prices.perHour: is empty; allowed: prices of a node per hour, by machine type or pool "
+        "-> pulumi config set --path 'model-serving:prices.perHour.g2-standard-4' 0.81 --stack dev",
+    ),
+    "a price with its currency": (
+        "prices", PRICES | {"perHour": {"g2-standard-4": "0.81 USD"}},
+        'model-serving:prices.perHour.g2-standard-4: "0.81 USD" is not possible here; allowed: a number from 0 to '
+        "below a million: what one node costs per hour "
+        "-> pulumi config set --path 'model-serving:prices.perHour.g2-standard-4' 0.81 --stack dev",
+    ),
+    "a price of a machine without a name": (
+        "prices", PRICES | {"perHour": {"g2 standard": 0.81}},
+        'model-serving:prices.perHour["g2 standard"]: "g2 standard" is not possible as a name here; allowed: 1 to 63 '
+        'letters, digits, "-", "." and "_", with a letter or digit at both ends -> rename it, or '
+        "pulumi config rm --path 'model-serving:prices.perHour[\"g2 standard\"]' --stack dev",
     ),
 }  # fmt: skip
 

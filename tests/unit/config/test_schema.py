@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from components.config import types
+from components.config import capacity_types, types
 from components.schema import stack_file_schema
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,7 +21,7 @@ STACK_FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
 
 def typed_values() -> Iterator[Any]:
     """Every reusable type of the stack file, with its name as the test's."""
-    for name, value in vars(types).items():
+    for name, value in {**vars(types), **vars(capacity_types)}.items():
         if hasattr(value, "__metadata__"):
             yield pytest.param(value, id=name)
 

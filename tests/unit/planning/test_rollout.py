@@ -13,8 +13,16 @@ Model = Callable[..., ModelConfig]
 seconds = st.integers(1, 3600)
 
 
-def test_no_update_takes_capacity_away() -> None:
-    assert rollout.strategy() == {"type": "RollingUpdate", "rolling_update": {"max_unavailable": 0, "max_surge": 1}}
+def test_no_update_takes_capacity_away(model: Model) -> None:
+    assert rollout.strategy(model()) == {
+        "type": "RollingUpdate",
+        "rolling_update": {"max_unavailable": 0, "max_surge": 1},
+    }
+
+
+def test_unless_there_is_no_room_for_one_more_pod(model: Model) -> None:
+    in_place = rollout.strategy(model(rollout={"maxSurge": 0}))
+    assert in_place["rolling_update"] == {"max_unavailable": 1, "max_surge": 0}  # pyright: ignore
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
