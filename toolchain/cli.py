@@ -113,7 +113,9 @@ def prune() -> None:
 
 @app.command()
 def install(
-    addons: Annotated[list[str] | None, typer.Argument(help="Only these: helm, for stacks with charts.")] = None,
+    addons: Annotated[
+        list[str] | None, typer.Argument(help="Only these: helm, metrics-server, kwok, karpenter.")
+    ] = None,
 ) -> None:
     """Get everything that a local stack needs, and start nothing."""
     with lock.of_local_stacks():
@@ -124,9 +126,15 @@ def install(
 
 
 @app.command()
-def start(stack: StackOption = "dev") -> None:
+def start(
+    stack: StackOption = "dev",
+    addon: Annotated[
+        list[str] | None,
+        typer.Option(help="Also an add-on that the stack does not ask for: metrics-server, kwok, karpenter."),
+    ] = None,
+) -> None:
     """Get and start what a local stack needs, and deploy nothing: for working with `pulumi` by hand."""
-    operations.start(stacks.load(stack), Progress())
+    operations.start(stacks.load(stack), Progress(), addon or ())
 
 
 @app.command()

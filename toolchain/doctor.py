@@ -7,21 +7,27 @@ from typing import Any
 from rich.table import Table
 
 from toolchain import local
+from toolchain.parts import catalog
 from toolchain.parts.install import Plan, plan_all
 from toolchain.progress import out
 
 
 def report(*, as_json: bool = False) -> bool:
     """Print every part of a local stack: found, or how it will be had. Returns whether nothing is needed by hand."""
-    plans = plan_all(local.parts())
+    own = local.parts()
+    every = plan_all([*own, *catalog.addon_parts(catalog.addons())])
+    plans, on_demand = every[: len(own)], every[len(own) :]
     lacking = list(dict.fromkeys([*local.lacking_rights(), *(line for plan in plans for line in _needed(plan))]))
     if as_json:
-        print(json.dumps(document(plans, lacking), indent=2))
+        print(json.dumps(document(plans, on_demand, lacking), indent=2))
         return not lacking
     table = Table("part", "state", "version", box=None, pad_edge=False)
     table.add_column("where", overflow="fold")
     for plan in plans:
         table.add_row(plan.part.name, *_row(plan))
+    for plan in on_demand:
+        state, *rest = _row(plan)
+        table.add_row(plan.part.name, state if plan.found else "on demand", *rest)
     out.print(table)
     for line in lacking:
         out.print("[yellow]needed:[/yellow] ", end="")
@@ -29,27 +35,30 @@ def report(*, as_json: bool = False) -> bool:
     return not lacking
 
 
-def document(plans: list[Plan], lacking: list[str]) -> dict[str, Any]:
+def document(plans: list[Plan], on_demand: list[Plan], lacking: list[str]) -> dict[str, Any]:
     """What `doctor --json` prints. Keys and states are stable; more keys may come.
 
     ``platform`` is docker or node (see toolchain/local.py). A part's ``state`` is found, stand-in, available or
-    missing; ``where`` is a path or place where it is found, else how it will be had.
+    missing; ``where`` is a path or place where it is found, else how it will be had. ``addons`` are parts that
+    only some stacks need.
     """
-    states = {"found": "found", "stand-in": "stand-in", "to be had": "available", "missing": "missing"}
     return {
         "ready": not lacking and all(plan.found for plan in plans),
         "platform": local.platform(),
-        "parts": [
-            {
-                "name": plan.part.slug,
-                "state": states[_state(plan)],
-                "version": plan.found.version if plan.found else plan.part.version,
-                "pinned": plan.part.version,
-                "where": _where(plan),
-            }
-            for plan in plans
-        ],
+        "parts": [_entry(plan) for plan in plans],
+        "addons": [_entry(plan) for plan in on_demand],
         "needed": lacking,
+    }
+
+
+def _entry(plan: Plan) -> dict[str, str]:
+    states = {"found": "found", "stand-in": "stand-in", "to be had": "available", "missing": "missing"}
+    return {
+        "name": plan.part.slug,
+        "state": states[_state(plan)],
+        "version": plan.found.version if plan.found else plan.part.version,
+        "pinned": plan.part.version,
+        "where": _where(plan),
     }
 
 

@@ -2,12 +2,11 @@
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
 from toolchain import cluster, network, paths, shell
-from toolchain.errors import ToolchainError
 from toolchain.parts import catalog
 from toolchain.parts import install as installing
 from toolchain.parts.base_image import DOCKER_HUB
@@ -55,22 +54,23 @@ def parts() -> Sequence[Part]:
     return [*catalog.engine_parts(), *own]
 
 
-def install(progress: Progress) -> None:
-    """Get every missing part. Raises ToolchainError, before anything starts, with all that the machine lacks."""
-    installing.install(parts(), progress, lacking_rights())
+def install(progress: Progress, addons: Collection[str] = ()) -> None:
+    """Get every missing part, and those of ``addons``.
+
+    Raises ToolchainError, before anything starts, with all that the machine lacks.
+    """
+    installing.install([*parts(), *catalog.addon_parts(addons)], progress, lacking_rights())
 
 
-def install_addons(names: Sequence[str], progress: Progress) -> None:
+def install_addons(names: Collection[str], progress: Progress) -> None:
     """Get parts that only some stacks need. Raises ToolchainError, also for a name that is none of them."""
-    known = catalog.addons()
-    if strange := [name for name in names if name not in known]:
-        raise ToolchainError("install", f"there is no {', '.join(strange)}", f"It can be: {', '.join(known)}.")
-    installing.install([known[name] for name in names], progress)
+    installing.install(catalog.addon_parts(names), progress)
 
 
 def prune(progress: Progress) -> None:
     """Delete what the cache folder has of other pins: versions before, and other checkouts' if they differ."""
-    every = [*catalog.engine_parts(), *catalog.node_parts(), *catalog.docker_parts(), *catalog.addons().values()]
+    every = [*catalog.engine_parts(), *catalog.node_parts(), *catalog.docker_parts()]
+    every += catalog.addon_parts(catalog.addons())
     for path in installing.prune(every):
         progress.say(f"deleted {path}")
 

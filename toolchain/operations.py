@@ -1,6 +1,7 @@
 """The commands that work on a stack."""
 
 import textwrap
+from collections.abc import Collection
 
 from rich.table import Table
 
@@ -67,16 +68,20 @@ def _ready(stack: Stack, progress: Progress) -> None:
     engine.prepare(stack, progress)
 
 
-def start(stack: Stack, progress: Progress) -> None:
-    """Get and start what a local stack needs. Raises ToolchainError for a stack that is not local."""
+def start(stack: Stack, progress: Progress, addons: Collection[str] = ()) -> None:
+    """Get and start what a local stack needs, and these add-ons beside its own.
+
+    Raises ToolchainError for a stack that is not local.
+    """
     _refuse_remote(stack, "start")
     with lock.of_stack(stack):
-        _start(stack, progress)
+        _start(stack, progress, addons)
 
 
-def _start(stack: Stack, progress: Progress) -> None:
-    local.install(progress)
-    services.start(stack, progress)
+def _start(stack: Stack, progress: Progress, addons: Collection[str] = ()) -> None:
+    wanted = [*stack.addons, *addons]
+    local.install(progress, wanted)
+    services.start(stack, progress, wanted)
     engine.prepare_backend()
 
 

@@ -37,9 +37,18 @@ class Stack:
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
-        models = self.settings.get("models")
-        entries = models.items() if isinstance(models, dict) else ()
-        return {str(name): value if isinstance(value, dict) else {} for name, value in entries}
+        return _entries(self.settings.get("models"))
+
+    @property
+    def addons(self) -> list[str]:
+        """What the local cluster must have for this stack beside Kubernetes itself, by the names of parts/catalog."""
+        if not self.local:
+            return []
+        counts = [model.get("replicas") for model in self.models.values()]
+        scaled = any(isinstance(count, dict) and count.get("max") != count.get("min", 1) for count in counts)
+        pools = _entries(self.settings.get("nodePools")).values()
+        simulated = any(pool.get("provider") == "karpenter" for pool in pools)
+        return [*(["metrics-server"] if scaled else []), *(["karpenter"] if simulated else [])]
 
     @property
     def registry_host(self) -> str:
@@ -83,6 +92,12 @@ def _shared(project: dict[str, Any]) -> dict[str, Any]:
     config = project.get("config")
     entries = config.items() if isinstance(config, dict) else ()
     return {key: entry["value"] if isinstance(entry, dict) and "value" in entry else entry for key, entry in entries}
+
+
+def _entries(section: Any) -> dict[str, dict[str, Any]]:
+    """The sections below a section by their names, empty where the user gave something else."""
+    entries = section.items() if isinstance(section, dict) else ()
+    return {str(name): value if isinstance(value, dict) else {} for name, value in entries}
 
 
 def _mapping(file: Path) -> dict[str, Any]:

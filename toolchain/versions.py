@@ -14,6 +14,11 @@ COREDNS = "1.12.4"
 KIND = "0.30.0"
 HELM = "3.22.0"
 
+# Add-ons of the local cluster.
+METRICS_SERVER = "0.8.0"
+KWOK = "0.7.0"
+KARPENTER = "1.8.0"
+
 BUILDKIT = "0.31.0"
 BUILDX = "0.35.0"
 REGISTRY = "3.0.0"

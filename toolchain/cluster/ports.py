@@ -47,8 +47,8 @@ def choose(recorded: Path, living: Collection[str]) -> Ports:
     chosen: dict[str, int] = {}
     for name in (field.name for field in fields(Ports)):
         port = before[name]
-        if _OWNERS[name] not in living and (port in chosen.values() or not _free(port)):
-            port = _any_free({*chosen.values(), *before.values()})
+        if _OWNERS[name] not in living and (port in chosen.values() or not is_free(port)):
+            port = any_free({*chosen.values(), *before.values()})
         chosen[name] = port
     write_json(recorded, chosen)
     return Ports(**chosen)
@@ -59,7 +59,7 @@ def load(recorded: Path) -> Ports:
     return Ports(**{**asdict(Ports()), **read_json(recorded, {})})
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
     # On all addresses: a port that another process has on one address is of no use to us on another.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,7 +71,7 @@ def _free(port: int) -> bool:
     return True
 
 
-def _any_free(taken: Collection[int]) -> int:
+def any_free(taken: Collection[int]) -> int:
     while True:
         with socket.socket() as probe:
             probe.bind(("", 0))

@@ -28,7 +28,7 @@ class GoModule:
     rename: tuple[str, str] = ("", "")
     """A program's name as Go gives it, and the name it shall have."""
     extra: tuple[tuple[str, str], ...] = ()
-    """Scripts of a dependency to lay beside the programs: (module, path in it)."""
+    """Files of a dependency to lay beside the programs: (module, path in it)."""
 
     @property
     def key(self) -> str:
@@ -83,10 +83,10 @@ class GoModule:
         listed = shell.output(
             ["go", "list", "-C", self.folder, "-mod=readonly", "-m", "-f", "{{.Dir}}", module], environment=environment
         )
-        script = Path(listed.strip()) / path
-        target = folder / script.name
-        shutil.copyfile(script, target)
-        target.chmod(0o755)
+        file = Path(listed.strip()) / path
+        target = folder / file.name
+        shutil.copyfile(file, target)
+        target.chmod(0o755)  # scripts, mostly; the modes of a module cache tell nothing
 
     @property
     def _ldflags(self) -> str:

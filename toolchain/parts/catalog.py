@@ -1,5 +1,9 @@
 """All parts of a local stack."""
 
+from collections.abc import Collection
+
+from toolchain.errors import ToolchainError
+from toolchain.parts.addons import karpenter, kwok, metrics_server
 from toolchain.parts.engine import engine_parts
 from toolchain.parts.helm import helm
 from toolchain.parts.images import base, buildkit, buildx, registry
@@ -17,9 +21,33 @@ def docker_parts() -> list[Part]:
     return [kind(), buildx()]
 
 
-def addons() -> dict[str, Part]:
+def addons() -> dict[str, tuple[Part, ...]]:
     """What only some stacks need, by the name to ask for it."""
-    return {"helm": helm()}
+    return {
+        "helm": (helm(),),
+        "metrics-server": (metrics_server(),),
+        "kwok": (kwok(),),
+        # Its nodes and their pods are simulated.
+        "karpenter": (karpenter(), kwok()),
+    }
 
 
-__all__ = ["addons", "base", "buildkit", "buildx", "docker_parts", "engine_parts", "node_parts", "registry"]
+def addon_parts(names: Collection[str]) -> list[Part]:
+    """The parts of the add-ons of these names, each once. Raises ToolchainError for a name that is none of them."""
+    known = addons()
+    if strange := [name for name in names if name not in known]:
+        raise ToolchainError("add-ons", f"there is no {', '.join(strange)}", f"It can be: {', '.join(known)}.")
+    return list({part.name: part for name in names for part in known[name]}.values())
+
+
+__all__ = [
+    "addon_parts",
+    "addons",
+    "base",
+    "buildkit",
+    "buildx",
+    "docker_parts",
+    "engine_parts",
+    "node_parts",
+    "registry",
+]

@@ -1,7 +1,7 @@
 """The services of a local stack: image registry, mirror of Docker Hub, image builder, cluster."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from toolchain import cluster, local, paths
@@ -9,15 +9,19 @@ from toolchain.cluster import kind, processes
 from toolchain.errors import ToolchainError
 from toolchain.parts.install import bin_folder
 from toolchain.progress import Progress
-from toolchain.services import builder, registry
+from toolchain.services import addons, builder, registry
 from toolchain.services.service import table
 from toolchain.stack import Stack
 
 Note = Callable[[str], None]
 
 
-def start(stack: Stack, progress: Progress) -> None:
-    """Start what is not running yet. Raises ToolchainError naming the service that did not start."""
+def start(stack: Stack, progress: Progress, wanted: Collection[str] = ()) -> None:
+    """Start what is not running yet, and the add-ons that are ``wanted``.
+
+    Raises ToolchainError naming the service that did not start.
+    """
+    by_hand = ""
     with progress.step("start the local services") as step:
 
         def note(text: str) -> None:
@@ -26,10 +30,20 @@ def start(stack: Stack, progress: Progress) -> None:
         try:
             if local.platform() == "docker":
                 _start_in_docker(stack.registry_host, note)
+                by_hand = addons.in_docker(wanted, _machine(), note)
             else:
                 _start_processes(stack.registry_host, note)
+                addons.start(wanted, _machine(), note)
         except cluster.ClusterError as error:
             raise ToolchainError("start the cluster", str(error)) from None
+    if by_hand:
+        progress.say(by_hand)
+
+
+def _machine() -> addons.Machine:
+    kubeconfig = local.kubeconfig()
+    assert kubeconfig is not None  # the cluster was started
+    return addons.Machine(paths.data(), bin_folder(), kubeconfig)
 
 
 def _start_processes(host: str, note: Note) -> None:
@@ -61,13 +75,15 @@ def stop(progress: Progress) -> list[str]:
         def note(text: str) -> None:
             step.note = text
 
+        stopped = addons.stop(data)  # first: they would look for an API server that is gone
         try:
             if local.kind_kubeconfig().exists():
                 os.environ["PATH"] = os.pathsep.join([str(bin_folder()), os.environ.get("PATH", "")])
                 builder.stop_in_docker(data, bin_folder())
                 kind.stop(data, note)
-                return ["image builder", "kind cluster", "registry"]
-            stopped = [] if cluster.status(data).state == "stopped" else ["cluster"]
+                processes.forget(table(data))
+                return [*stopped, "image builder", "kind cluster", "registry"]
+            stopped += [] if cluster.status(data).state == "stopped" else ["cluster"]
             cluster.stop(data, note)
         except cluster.ClusterError as error:
             raise ToolchainError("stop the cluster", str(error)) from None

@@ -29,8 +29,9 @@ def ensure(
     tools: Path,
     configuration: str = "",
     environment: Mapping[str, str] | None = None,
+    seconds: float = _READY_SECONDS,
 ) -> None:
-    """Run ``command`` in the background unless it runs already, and wait until ``ready``.
+    """Run ``command`` in the background unless it runs already, and wait until ``ready``, for at most ``seconds``.
 
     A process that was started with another command, program or ``configuration`` is replaced.
     Raises ToolchainError with the end of its log when it does not become ready.
@@ -50,10 +51,10 @@ def ensure(
     record = processes.spawn(
         table(data), name, words, {**os.environ, "PATH": path, **(environment or {})}, log, fingerprint
     )
-    deadline = time.monotonic() + _READY_SECONDS
+    deadline = time.monotonic() + seconds
     while not ready():
         if not record.alive or time.monotonic() > deadline:
-            why = "ended at once" if not record.alive else f"did not answer within {_READY_SECONDS:.0f} s"
+            why = "ended at once" if not record.alive else f"did not answer within {seconds:.0f} s"
             lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:] if log.exists() else []
             processes.terminate([record], grace_seconds=2)
             raise ToolchainError(

@@ -16,6 +16,7 @@ from toolchain.parts.download import Beside, PulumiPlugin, Release
 from toolchain.parts.model import Part
 from toolchain.parts.stand_in import StandIn
 
+ADDONS = {part.slug: part for part in catalog.addon_parts(catalog.addons())}
 PARTS = {part.slug: part for part in [*catalog.engine_parts(), *catalog.node_parts(), *catalog.docker_parts()]}
 
 
@@ -78,9 +79,9 @@ CHECKS: dict[type, Callable[[Any], bool]] = {
 }
 
 
-@pytest.mark.parametrize("name", [*PARTS, "helm"])
+@pytest.mark.parametrize("name", [*PARTS, *ADDONS])
 def test_nothing_is_had_unchecked(name: str) -> None:
-    part = PARTS.get(name) or catalog.addons()[name]
+    part = {**PARTS, **ADDONS}[name]
     assert [source for source in part.sources if not CHECKS[type(source)](source)] == []
 
 

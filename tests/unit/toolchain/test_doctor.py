@@ -10,6 +10,7 @@ from toolchain.cli import app
 from toolchain.parts.build import InstallByHand
 from toolchain.parts.model import Found, Part
 
+ADDON = Part("Add-on", "3.1", ())
 THERE = Part("A tool", "1.0", (), detect=lambda: Found("1.2", "/usr/bin/a-tool"))
 
 
@@ -21,6 +22,7 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def doctor(monkeypatch: pytest.MonkeyPatch, *parts: Part) -> tuple[int, dict[str, object]]:
     monkeypatch.setattr(local, "parts", lambda: parts)
+    monkeypatch.setattr(local.catalog, "addon_parts", lambda names: [ADDON])
     done = CliRunner().invoke(app, ["doctor", "--json"])
     return done.exit_code, json.loads(done.stdout)
 
@@ -33,6 +35,15 @@ def test_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
             "platform": "node",
             "parts": [
                 {"name": "a-tool", "state": "found", "version": "1.2", "pinned": "1.0", "where": "/usr/bin/a-tool"}
+            ],
+            "addons": [
+                {
+                    "name": "add-on",
+                    "state": "missing",
+                    "version": "3.1",
+                    "pinned": "3.1",
+                    "where": "no way to get it on this system",
+                }
             ],
             "needed": [],
         },

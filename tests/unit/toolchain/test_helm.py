@@ -19,7 +19,7 @@ def test_an_installed_helm_is_used_if_it_can_render(program: Program, version: s
 
 
 def test_it_is_no_part_of_a_local_stack() -> None:
-    assert catalog.addons()["helm"] == helm()
+    assert catalog.addon_parts(["helm"]) == [helm()]
     assert helm() not in [*catalog.node_parts(), *catalog.docker_parts(), *catalog.engine_parts()]
 
 

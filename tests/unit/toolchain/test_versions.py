@@ -17,6 +17,9 @@ MODULES = {
     "buildx": ("github.com/docker/buildx", versions.BUILDX),
     "registry": ("github.com/distribution/distribution/v3", versions.REGISTRY),
     "helm": ("helm.sh/helm/v3", versions.HELM),
+    "metrics-server": ("sigs.k8s.io/metrics-server", versions.METRICS_SERVER),
+    "kwok": ("sigs.k8s.io/kwok", versions.KWOK),
+    "karpenter": ("sigs.k8s.io/karpenter", versions.KARPENTER),
 }
 
 
