@@ -145,6 +145,7 @@ def _start_metrics_server(machine: Machine) -> None:
             "--kubelet-preferred-address-types=InternalIP",
             "--kubelet-use-node-status-port",
             "--metric-resolution=10s",
+            "--kubelet-request-timeout=5s",  # must be less
         ],
         f"https://{NODE_IP}:{port}/livez",
     )

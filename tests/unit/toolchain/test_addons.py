@@ -1,0 +1,141 @@
+"""Add-ons: what a stack asks for, and that none is started, stopped or left registered beyond that."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolchain import paths
+from toolchain.cluster import processes
+from toolchain.parts import catalog
+from toolchain.services import addons, instance_types, service
+from toolchain.services.api import Api
+from toolchain.stack import Stack
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+RANGE = {"digits": {"replicas": {"min": 1, "max": 3}}}
+POOL = {"l4": {"provider": "karpenter"}}
+
+
+def stack(**settings: Any) -> Stack:
+    return Stack("dev", "shop", Path("/nowhere"), {"cluster": "local", **settings}, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, []),
+        ({"models": {"digits": {"replicas": 2}}}, []),
+        ({"models": {"digits": {"replicas": {"min": 2, "max": 2}}}}, []),
+        ({"models": RANGE}, ["metrics-server"]),
+        ({"nodePools": POOL}, ["karpenter"]),
+        ({"models": RANGE, "nodePools": POOL}, ["metrics-server", "karpenter"]),
+        ({"nodePools": {"l4": {"provider": "existing"}}}, []),
+        ({"models": RANGE, "nodePools": POOL, "cluster": "production"}, []),
+        ({"models": [RANGE], "nodePools": "l4"}, []),
+    ],
+)
+def test_a_stack_file_says_what_its_cluster_must_have(settings: dict[str, Any], wanted: list[str]) -> None:
+    assert stack(**settings).addons == wanted
+
+
+def test_karpenter_is_had_with_what_simulates_its_nodes() -> None:
+    assert {part.name for part in catalog.addon_parts(["karpenter", "kwok"])} == {"Karpenter", "kwok"}
+
+
+class Recorded:
+    """An API server that notes what it is asked for, and has nothing."""
+
+    def __init__(self, asked: list[str]) -> None:
+        self.asked = asked
+
+    def get(self, path: str) -> None:
+        self.asked.append(f"get {path}")
+
+    def delete(self, path: str) -> None:
+        self.asked.append(f"delete {path}")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(addons.Machine, "api", lambda machine: Recorded(found))
+    return found
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[addons.Machine]:
+    machine = addons.Machine(paths.data(), tmp_path, tmp_path / "kubeconfig")
+    machine.folder.mkdir(parents=True)
+    yield machine
+    processes.terminate(processes.load(service.table(machine.data)).values(), grace_seconds=2)
+
+
+def running(machine: addons.Machine, *names: str) -> list[processes.ProcessRecord]:
+    for name in names:
+        service.ensure(machine.data, name, SLEEP, lambda: True, tools=machine.tools)
+    return list(processes.load(service.table(machine.data)).values())
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+def test_a_metrics_server_that_is_gone_is_taken_off_the_api(machine: addons.Machine, asked: list[str]) -> None:
+    machine.registered.touch()
+    addons.start([], machine, quiet)
+    assert "delete /apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io" in asked
+    addons.start([], machine, quiet)
+    assert len(asked) == 3  # once is enough
+
+
+def test_one_that_runs_stays(machine: addons.Machine, asked: list[str]) -> None:
+    machine.registered.touch()
+    (record,) = running(machine, "metrics-server")
+    addons.start(["helm"], machine, quiet)
+    assert record.alive
+    assert asked == []
+
+
+def test_stop_ends_addons_and_no_other_service(machine: addons.Machine) -> None:
+    registry, karpenter = running(machine, "registry-5001", "karpenter")
+    assert addons.stop(machine.data) == ["karpenter"]
+    assert registry.alive
+    assert not karpenter.alive
+
+
+def test_a_port_is_kept_and_two_processes_never_share_one(machine: addons.Machine) -> None:
+    uses = [("kwok", ""), ("karpenter", "-health"), ("karpenter", "-metrics")]
+    first = [machine.port(*use) for use in uses]
+    assert len(set(first)) == 3
+    assert [machine.port(*use) for use in uses] == first
+
+
+def test_kind_is_told_how_metrics_server_is_installed(machine: addons.Machine, asked: list[str]) -> None:
+    by_hand = addons.in_docker(["metrics-server"], machine, quiet)
+    assert "helm upgrade --install metrics-server" in by_hand
+    assert addons.in_docker([], machine, quiet) == ""
+
+
+def test_an_object_of_the_api_server_that_says_nothing_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api.__new__(Api)
+    for answer in (None, {}, {"status": {"conditions": [{"type": "Available", "status": "False"}]}}):
+        monkeypatch.setattr(api, "get", lambda path, answer=answer: answer)
+        assert not api.has("/some/object", "Available")
+    monkeypatch.setattr(api, "get", lambda path: {"status": {"conditions": [{"type": "Available", "status": "True"}]}})
+    assert api.has("/some/object", "Available")
+
+
+def test_machines_are_in_the_format_of_karpenters_own_list() -> None:
+    """Keys as in its kwok/cloudprovider/instance_types.json."""
+    types = json.loads(json.dumps(instance_types.all_types()))
+    assert len({entry["name"] for entry in types}) == len(types)
+    for entry in types:
+        assert set(entry) == {"name", "architecture", "operatingSystems", "resources", "offerings"}
+        for offering in entry["offerings"]:
+            assert set(offering) == {"Price", "Available", "Requirements"}
+    with_gpus = {entry["name"]: entry["resources"]["nvidia.com/gpu"] for entry in types if entry["name"][0] in "gp"}
+    assert with_gpus == {"g6.xlarge": "1", "g6.12xlarge": "4", "g5.xlarge": "1", "p5.48xlarge": "8"}
