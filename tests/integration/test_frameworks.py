@@ -1,10 +1,11 @@
-"""Models of every framework: trained and exported by their image's build, served, and compared with the framework.
+"""Models of every framework: all of them brought up by one `pulumi up`, and compared with their framework.
 
 The framework itself is only in the build, so its answers are those that the build recorded.
 """
 
 import json
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,63 +18,73 @@ from model.iris.data import load as load_iris
 from model.tumours.data import load as load_tumours
 from tests.support.building import build_model
 from tests.support.cluster import LocalCluster
-from tests.support.workspace import ROOT
+from tests.support.registry import Image, contract_of
+from tests.support.workspace import ROOT, Workspace
 from tests.unit.server.running import serving
 from toolchain.predict import is_right, label
 
 pytestmark = pytest.mark.integration
 
-MODELS = {"fuel": "tensorflow", "tumours": "pytorch", "cars": "sklearn", "iris": "onnx"}
+MODELS = {"digits": "keras", "fuel": "tensorflow", "tumours": "pytorch", "cars": "sklearn", "iris": "onnx"}
+STACK = f"frameworks-{uuid.uuid4().hex[:6]}"
 
 
 @pytest.fixture(scope="module")
-def build(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """`build("iris")`: the folder with the example's model.onnx and contract.json, built once."""
-    built: dict[str, Path] = {}
+def deployed(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the stack says of its models: an example of every framework, all brought up by one `pulumi up`."""
+    home = tmp_path_factory.mktemp("frameworks")
+    workspace = Workspace.create(home / "checkout", STACK, local_cluster.env, home / "state")
+    (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
+    models = {
+        name: {
+            "source": {"framework": framework, "path": f"model/{name}"},
+            "service": {"type": "NodePort"},
+            # Five pods beside whatever else a machine with two cores runs.
+            "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
+        }
+        for name, framework in MODELS.items()
+    }
+    workspace.set_config(namespace=STACK, models=models)
+    workspace.pulumi("install")
+    workspace.pulumi("stack", "init", STACK)
+    try:
+        # Cold, PyTorch and TensorFlow are installed and five models trained.
+        workspace.up(timeout=1800)
+        yield workspace.outputs()["models"]
+    finally:
+        workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", STACK, check=False)
 
-    def call(name: str) -> Path:
-        if name not in built:
-            out = tmp_path_factory.mktemp(name)
-            done = build_model(Path("model") / name, MODELS[name], out, local_cluster.env)
-            assert done.returncode == 0, done.stdout
-            built[name] = out
-        return built[name]
 
-    return call
-
-
-def infer(url: str, request: dict[str, Any]) -> dict[str, Any]:
-    answer = httpx.post(f"{url}/v2/models/linear/infer", json=request, timeout=30).raise_for_status()
-    return answer.json()
+def ask(deployed: dict[str, Any], name: str, request: dict[str, Any]) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{deployed[name]['nodePort']}/v2/models/{name}/infer"
+    return httpx.post(url, json=request, timeout=30).raise_for_status().json()
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_is_served_with_its_frameworks_answers(name: str, build: Callable[[str], Path], tmp_path: Path) -> None:
-    folder = build(name)
-    contract = json.loads((folder / "contract.json").read_text())
+def test_a_model_is_served_with_its_frameworks_answers(name: str, deployed: dict[str, Any]) -> None:
+    contract = contract_of(Image(deployed[name]["image"]))
     assert contract["framework"]["name"] == MODELS[name]
-    with serving(folder, tmp_path) as server:
-        for golden in contract["golden"]:
-            answers = {output["name"]: output for output in infer(server.url, golden["request"])["outputs"]}
-            for expected in golden["expected"]:
-                answer = answers[expected["name"]]
-                assert (answer["shape"], answer["datatype"]) == (expected["shape"], expected["datatype"])
-                if expected["datatype"] == "BYTES":
-                    assert answer["data"] == expected["data"]
-                else:
-                    np.testing.assert_allclose(answer["data"], expected["data"], rtol=1e-5, atol=1e-5)
-        files = sorted((ROOT / "model" / name / "examples").glob("*.json"))
-        assert files
-        for file in files:
-            example = json.loads(file.read_text())
-            assert is_right(label(infer(server.url, example["request"])), example["expected"]), file
+    assert contract["golden"]
+    for golden in contract["golden"]:
+        answers = {output["name"]: output for output in ask(deployed, name, golden["request"])["outputs"]}
+        for expected in golden["expected"]:
+            answer = answers[expected["name"]]
+            assert (answer["shape"], answer["datatype"]) == (expected["shape"], expected["datatype"])
+            if expected["datatype"] == "BYTES":
+                assert answer["data"] == expected["data"]
+            else:
+                np.testing.assert_allclose(answer["data"], expected["data"], rtol=1e-5, atol=1e-5)
+    files = sorted((ROOT / "model" / name / "examples").glob("*.json"))
+    assert files
+    for file in files:
+        example = json.loads(file.read_text())
+        assert is_right(label(ask(deployed, name, example["request"])), example["expected"]), file
 
 
 @pytest.mark.parametrize(("name", "load"), [("iris", load_iris), ("tumours", load_tumours)])
 def test_the_server_is_as_accurate_on_held_out_data_as_the_build_says(
-    name: str, load: Callable[[], Any], build: Callable[[str], Path], tmp_path: Path
+    name: str, load: Callable[[], Any], deployed: dict[str, Any]
 ) -> None:
-    folder = build(name)
     _, held_out = load()
     measures = {
         "name": "measures",
@@ -81,10 +92,9 @@ def test_the_server_is_as_accurate_on_held_out_data_as_the_build_says(
         "shape": list(held_out.measures.shape),
         "data": held_out.measures.ravel().tolist(),
     }
-    with serving(folder, tmp_path) as server:
-        [scores, *_] = infer(server.url, {"inputs": [measures]})["outputs"]
+    [scores, *_] = ask(deployed, name, {"inputs": [measures]})["outputs"]
     answers = np.reshape(scores["data"], scores["shape"]).argmax(axis=1)
-    stated = json.loads((folder / "contract.json").read_text())["metrics"]["held_out_accuracy"]
+    stated = contract_of(Image(deployed[name]["image"]))["metrics"]["held_out_accuracy"]
     assert np.mean(answers == held_out.labels) == pytest.approx(stated)
 
 
@@ -97,7 +107,8 @@ def test_int8_weights_answer_right_within_a_bounded_loss(local_cluster: LocalClu
     _, held_out = load_digits()
     pixels = {"name": "pixels", "datatype": "FP32", "shape": [360, 8, 8], "data": held_out.images.ravel().tolist()}
     with serving(out, tmp_path) as server:
-        [scores] = infer(server.url, {"inputs": [pixels]})["outputs"]
+        url = f"{server.url}/v2/models/linear/infer"
+        [scores] = httpx.post(url, json={"inputs": [pixels]}, timeout=30).raise_for_status().json()["outputs"]
     answers = np.reshape(scores["data"], scores["shape"]).argmax(axis=1)
     assert np.mean(answers == held_out.labels) == pytest.approx(metrics["held_out_accuracy_quantized"])
 

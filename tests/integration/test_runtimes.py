@@ -6,11 +6,9 @@ admission rules, and no further.
 """
 
 import asyncio
-import io
 import json
 import os
 import subprocess
-import tarfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +21,7 @@ import pytest
 from components.planning import pip_settings
 from tests.support.cluster import LocalCluster
 from tests.support.load import infer, label
-from tests.support.registry import Image
+from tests.support.registry import Image, contract_of
 from tests.support.workspace import Workspace
 from tests.unit.components.recording import record
 
@@ -65,15 +63,6 @@ def mlserver(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFacto
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return f"{repository}@{json.loads((folder / 'built.json').read_text())['containerimage.digest']}"
-
-
-def contract_of(image: Image) -> dict[str, Any]:
-    """The contract of the model in an image, which is in its last layer."""
-    layer = image.blob(image.manifest()["layers"][-1]["digest"])
-    with tarfile.open(fileobj=io.BytesIO(layer)) as files:
-        member = files.extractfile("model/contract.json")
-        assert member
-        return json.load(member)
 
 
 def test_another_server_serves_our_model_and_keeps_its_contract(

@@ -98,6 +98,15 @@ class Image:
         httpx.put(url, content=blob, headers={"Content-Type": "application/octet-stream"}).raise_for_status()
 
 
+def contract_of(image: Image) -> dict[str, Any]:
+    """The contract of the model in an image, which is in its last layer."""
+    layer = image.blob(image.manifest()["layers"][-1]["digest"])
+    with tarfile.open(fileobj=io.BytesIO(layer)) as files:
+        member = files.extractfile("model/contract.json")
+        assert member
+        return json.load(member)
+
+
 def _repack(layer: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
     """The gzipped tar `layer` with the contents of its regular files edited by `change`."""
     with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as source:

@@ -107,8 +107,10 @@ class Workspace:
             start_new_session=True,
         )
 
-    def up(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.pulumi("up", "--yes", "--skip-preview", "--stack", self.stack, *arguments, check=check)
+    def up(self, *arguments: str, check: bool = True, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        return self.pulumi(
+            "up", "--yes", "--skip-preview", "--stack", self.stack, *arguments, check=check, timeout=timeout
+        )
 
     def preview(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.pulumi("preview", "--stack", self.stack, *arguments, check=check)
