@@ -23,6 +23,7 @@ with reported_user_errors():
         pulumi.ResourceOptions(provider=cluster_provider(config.cluster)),
     )
     pulumi.export("namespace", stack.namespace)
+    pulumi.export("nodePools", {name: pool.plan.told() for name, pool in stack.pools.items()})
     pulumi.export("models", {name: model.summary() for name, model in stack.models.items()})
     demands = [demand_of(name, model) for name, model in config.models.items()]
     pulumi.export("capacity", usage(demands, (), config.prices))

@@ -11,7 +11,8 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from components.config import ModelConfig
 from components.planning import rollout, scaling
 from components.planning.names import version_of
-from components.planning.pod import PodInputs, pod_spec
+from components.planning.pod import PodInputs, annotations, pod_spec
+from components.planning.pools import NodePool
 from components.planning.runtimes import Runtime
 
 
@@ -27,6 +28,7 @@ class ModelDeploymentArgs:
         secrets: name of the Secret whose keys become files, if there is one.
         pull_secret: name of an existing Secret with the registry's credentials, if the nodes need one.
         protect: whether Pulumi refuses to delete the Deployment.
+        pool: whose nodes run it; any node without one.
     """
 
     config: ModelConfig
@@ -39,6 +41,7 @@ class ModelDeploymentArgs:
     secrets: pulumi.Input[str] | None = None
     pull_secret: str | None = None
     protect: bool = False
+    pool: NodePool | None = None
 
 
 class ModelDeployment(pulumi.ComponentResource):
@@ -67,6 +70,7 @@ class ModelDeployment(pulumi.ComponentResource):
             secrets=args.secrets,
             account=account.metadata.apply(lambda metadata: metadata.name or ""),
             pull_secret=args.pull_secret,
+            pool=args.pool,
         )
         deployment = Deployment(
             f"{name}-server",
@@ -82,7 +86,7 @@ class ModelDeployment(pulumi.ComponentResource):
                 "progress_deadline_seconds": rollout.progress_deadline(args.config),
                 "revision_history_limit": 3,
                 "template": {
-                    "metadata": {"labels": labels},
+                    "metadata": {"labels": labels, **({"annotations": told} if (told := annotations(inputs)) else {})},
                     "spec": pod_spec(args.config, args.runtime, inputs, selector),
                 },
             },

@@ -7,6 +7,7 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 
 from components.config import StackConfig
+from components.gpu_node_pool import GpuNodePool, gpu_node_pool
 from components.model_image import ModelImage, ModelImageArgs
 from components.planning.names import namespace_labels
 from components.served_model import ServedModel, ServedModelArgs
@@ -28,11 +29,11 @@ class ModelStack(pulumi.ComponentResource):
     """
 
     namespace: pulumi.Output[str]
+    pools: Mapping[str, GpuNodePool]
     models: Mapping[str, ServedModel]
 
     def __init__(self, name: str, args: ModelStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:stack:ModelStack", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         builds = self._builds(args)
         namespace = Namespace(
             f"{name}-namespace",
@@ -44,6 +45,16 @@ class ModelStack(pulumi.ComponentResource):
             ),
         )
         self.namespace = namespace.metadata.apply(lambda metadata: metadata.name or "")
+        self.pools = {
+            pool: gpu_node_pool(
+                pool,
+                args.stack,
+                config,
+                # No machine is paid for before every image is built.
+                pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+            )
+            for pool, config in args.config.node_pools.items()
+        }
         self.models = {
             model: ServedModel(
                 model,
@@ -58,8 +69,12 @@ class ModelStack(pulumi.ComponentResource):
                     namespace=self.namespace,
                     namespace_name=args.config.namespace,
                     protect=args.config.protect,
+                    pool=self.pools[config.node_pool].plan if config.node_pool else None,
                 ),
-                child,
+                # Pods that wait for a pool that is not there yet would wait longer than a start may take.
+                pulumi.ResourceOptions(
+                    parent=self, depends_on=self.pools[config.node_pool] if config.node_pool else None
+                ),
             )
             for model, config in args.config.models.items()
         }

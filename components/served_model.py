@@ -11,6 +11,7 @@ from components.model_deployment import ModelDeployment, ModelDeploymentArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.model_settings import ModelSettings, ModelSettingsArgs
 from components.planning import names
+from components.planning.pools import NodePool
 from components.planning.runtimes import runtime_of
 
 
@@ -26,6 +27,7 @@ class ServedModelArgs:
         namespace: an output of the namespace, so that it exists before the model does.
         namespace_name: its name as text.
         protect: whether Pulumi refuses to delete what clients need: the Deployment and the Service.
+        pool: whose nodes run it; any node without one.
     """
 
     model: str
@@ -38,6 +40,7 @@ class ServedModelArgs:
     namespace: pulumi.Input[str]
     namespace_name: str
     protect: bool
+    pool: NodePool | None
 
 
 class ServedModel(pulumi.ComponentResource):
@@ -80,6 +83,7 @@ class ServedModel(pulumi.ComponentResource):
                 secrets=settings.secret_name,
                 pull_secret=args.pull_secret,
                 protect=args.protect,
+                pool=args.pool,
             ),
             child,
         )

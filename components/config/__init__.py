@@ -8,12 +8,19 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from components.config.problems import NAMESPACE, ConfigError, Problem
 from components.config.sections import (
+    AksPool,
     BehaviorConfig,
     ContainerConfig,
     DisruptionBudgetConfig,
+    EksPool,
+    ExistingPool,
+    GkePool,
+    GpuConfig,
     ImageConfig,
+    KarpenterPool,
     ModelConfig,
     ModelFilesConfig,
+    NodePoolConfig,
     PricesConfig,
     QuantizationConfig,
     RegistryConfig,
@@ -24,19 +31,27 @@ from components.config.sections import (
     SigningConfig,
     SourceConfig,
     SpreadConfig,
+    StackPool,
 )
 from components.config.stack import LoadedConfig, StackConfig
 
 __all__ = [
     "NAMESPACE",
+    "AksPool",
     "BehaviorConfig",
     "ConfigError",
     "ContainerConfig",
     "DisruptionBudgetConfig",
+    "EksPool",
+    "ExistingPool",
+    "GkePool",
+    "GpuConfig",
     "ImageConfig",
+    "KarpenterPool",
     "LoadedConfig",
     "ModelConfig",
     "ModelFilesConfig",
+    "NodePoolConfig",
     "PricesConfig",
     "Problem",
     "QuantizationConfig",
@@ -49,4 +64,5 @@ __all__ = [
     "SourceConfig",
     "SpreadConfig",
     "StackConfig",
+    "StackPool",
 ]

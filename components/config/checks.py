@@ -7,10 +7,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
+
+from pydantic import ValidationError
 
 from components.config import defaults
 from components.config.problems import NAMESPACE, Commands, Problem, unknown_key
+from components.config.sections import GpuConfig
 from components.config.types import SECRET_KEY
 
 # Kubernetes' limit for a label's value. The instance label joins the names of the stack and of the model.
@@ -56,6 +60,12 @@ def models_of(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
     models = data.get("models")
     if isinstance(models, dict):
         yield from ((name, model) for name, model in models.items() if isinstance(model, dict))
+
+
+def pools_of(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The node pools of a configuration that may still be wrong in any way."""
+    pools = data.get("nodePools")
+    return {name: pool for name, pool in pools.items() if isinstance(pool, dict)} if isinstance(pools, dict) else {}
 
 
 def listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -151,12 +161,14 @@ def _unverified_signatures(given: Given) -> Iterator[Problem]:
 
 
 def _long_names(given: Given) -> Iterator[Problem]:
-    for name, _ in models_of(given.data):
+    named = [("models", name, "model") for name, _ in models_of(given.data)]
+    named += [("nodePools", name, "node pool") for name in pools_of(given.data)]
+    for section, name, what in named:
         if len(label := f"{given.stack}-{name}") > MAX_LABEL:
             yield Problem(
-                path=("models", name),
+                path=(section, name),
                 message=f'the label "{label}" has {len(label)} characters; allowed: {MAX_LABEL}',
-                fix="shorten the name of the stack or of the model",
+                fix=f"shorten the name of the stack or of the {what}",
             )
 
 
@@ -173,6 +185,67 @@ def _missing_secrets(given: Given) -> Iterator[Problem]:
         yield Problem(path=path, message=message, fix=fix)
 
 
+def _unknown_pools(given: Given) -> Iterator[Problem]:
+    """A model on a pool that is not there would wait for nodes without end."""
+    known = list(pools_of(given.data))
+    for model, config in models_of(given.data):
+        name, path = config.get("nodePool"), ("models", model, "nodePool")
+        if not isinstance(name, str) or name in known or given.is_secret("nodePools"):
+            continue
+        if known:
+            close = get_close_matches(name, known, n=1) or known
+            message, fix = f"there is no node pool {json.dumps(name)}; allowed: {', '.join(known)}", close[0]
+            yield Problem(path=path, message=message, fix=given.commands.set(path, fix))
+        else:
+            message = f"there is no node pool {json.dumps(name)}: the stack has no nodePools"
+            yield Problem(path=path, message=message, fix=given.commands.remove(path))
+
+
+def _impossible_gpus(given: Given) -> Iterator[Problem]:
+    """A pod with more GPUs than any node has would wait for a node without end."""
+    pools = pools_of(given.data)
+    for model, config in models_of(given.data):
+        gpus, name = config.get("gpus"), config.get("nodePool")
+        path = ("models", model, "gpus")
+        if not isinstance(gpus, int):
+            continue
+        if name is None:
+            message = "are those of a node pool, and the model names none; allowed with nodePool"
+            fix = given.commands.set(("models", model, "nodePool"), next(iter(pools), "l4"))
+            yield Problem(path=path, message=message, fix=fix)
+        elif name in pools and pools[name].get("provider") != "stack":
+            yield from _more_than_a_node_has(path, gpus, name, pools[name], given)
+
+
+def _more_than_a_node_has(
+    path: tuple[str, ...], gpus: int, name: str, pool: Mapping[str, Any], given: Given
+) -> Iterator[Problem]:
+    if pool.get("gpu") is None:
+        message = f"the nodes of pool {name} have no GPU; allowed with a pool that has"
+        yield Problem(path=path, message=message, fix=given.commands.remove(path))
+        return
+    try:
+        gpu = GpuConfig.model_validate(pool["gpu"])
+    except ValidationError:
+        return  # told by its own path
+    if gpus > gpu.per_node:
+        message = f"{gpus} is more than a node of pool {name} has; allowed: at most {gpu.per_node} of {gpu.resource}"
+        yield Problem(path=path, message=message, fix=given.commands.set(path, gpu.per_node))
+
+
+def _names_of_agent_pools(given: Given) -> Iterator[Problem]:
+    """AKS allows names that others do not have to fit; a name is refused, never changed or cut."""
+    for name, pool in pools_of(given.data).items():
+        longest = 11 if pool.get("spot") == "preferred" else 12
+        if pool.get("provider") == "aks" and not re.fullmatch(rf"[a-z][a-z0-9]{{0,{longest - 1}}}", name):
+            yield Problem(
+                path=("nodePools", name),
+                message=f"is not a name that AKS takes; allowed: 1 to {longest} lower-case letters and digits, "
+                "starting with a letter",
+                fix="rename it, also where models name it",
+            )
+
+
 _CHECKS = (
     _secret_sections,
     _unknown_keys,
@@ -182,4 +255,7 @@ _CHECKS = (
     _unverified_signatures,
     _long_names,
     _missing_secrets,
+    _unknown_pools,
+    _impossible_gpus,
+    _names_of_agent_pools,
 )

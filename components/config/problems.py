@@ -38,6 +38,11 @@ _ADVICE = {
     "budget_is_empty": "give one of them, or take disruptionBudget out: one pod may leave at a time",
     "budget_blocks": "lower minAvailable, raise replicas (replicas.min), or use maxUnavailable: 1",
     "nothing_moves": "let maxSurge be 1 (an update needs room for one more pod), or maxUnavailable",
+    "max_gpus": "raise it, or take it out",
+    "above_max_nodes": "lower it or raise maxNodes",
+    "values_of_operator": "change the operator or the values",
+    "schedule_with_duration": "give the other one too, or neither",
+    "expires_without_end": "set terminationGracePeriod too, or expireAfter: Never",
 }
 
 
@@ -110,14 +115,19 @@ class Explainer:
         self._schema, self._data, self._commands = schema, data, commands
 
     def explain(self, error: ErrorDetails) -> Problem:
-        path, kind = error["loc"], error["type"]
+        path, kind = self._without_tags(error["loc"]), error["type"]
         if path and path[-1] == "[key]":
             return self._wrong_key(path[:-1])
         if kind == "extra_forbidden":
             return self._unknown_key(path)
         if kind in ("missing", "too_short"):
             return self._missing(path, "is empty" if kind == "too_short" else "is required and missing")
-        if kind in ("source_and_image", "not_of_runtime"):
+        if kind in ("union_tag_not_found", "union_tag_invalid"):
+            return self._wrong_choice(path, kind)
+        if kind in ("source_and_image", "not_of_runtime", "gpu_resource"):
+            return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
+        if kind == "only_whole_gpus":
+            path = (*path, "resource")
             return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
         if kind == "runtime_with_source":
             return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path[:-1], "source")))
@@ -159,9 +169,20 @@ class Explainer:
         known = list(self._section(self._node(path[:-1])).get("properties", {}))
         return unknown_key(path, known, self._commands)
 
+    def _wrong_choice(self, path: Path, kind: str) -> Problem:
+        """A section of several forms, whose key that says which is missing or wrong."""
+        key, forms = _forms(self._node(path, chosen=False))
+        where, choices = (*path, key), list(forms)
+        if kind == "union_tag_not_found":
+            message = f"is required and missing; allowed: one of {', '.join(choices)}"
+        else:
+            message = f"{self._shown(where)} is not one of the choices; allowed: {', '.join(choices)}"
+        return Problem(path=where, message=message, fix=self._commands.set(where, choices[0]))
+
     def _missing(self, path: Path, verdict: str) -> Problem:
         node = self._node(path)
-        what = node.get("description") or _shape(node)
+        # The description of a section is its docstring, for readers of the code.
+        what = (None if "properties" in node else node.get("description")) or _shape(node)
         return Problem(path=path, message=f"{verdict}; allowed: {what}", fix=self._set_example(path))
 
     def _set_example(self, path: Path) -> str:
@@ -181,22 +202,50 @@ class Explainer:
             key = node["propertyNames"]["examples"][0]
             suffix, example = self._example(self._resolve(_values_of_map(node)))
             return (key, *suffix), example
+        if "discriminator" in node:
+            key, forms = _forms(node)
+            return (key,), next(iter(forms))
         properties = node["properties"]
         first = next(iter(node.get("required", properties)))
         suffix, example = self._example(self._resolve(properties[first]))
         return (first, *suffix), example
 
-    def _node(self, path: Path) -> Schema:
-        """The part of the schema that describes the value at `path`; {} for what it does not know."""
-        node = self._resolve(self._schema)
+    def _node(self, path: Path, *, chosen: bool = True) -> Schema:
+        """The part of the schema that describes the value at `path`; {} for what it does not know.
+
+        Where a section has several forms it is the one that the data chooses, at the end of the path only if `chosen`.
+        """
+        node, data = self._resolve(self._schema), self._data
         for part in path:
+            node = self._form(node, data)
             if isinstance(part, int):
                 node = node.get("items", {})
             else:
                 node = self._section(node)
                 node = node.get("properties", {}).get(part) or _values_of_map(node)
             node = self._resolve(node)
-        return node
+            data = _value_at(data, part)
+        return self._form(node, data) if chosen else node
+
+    def _form(self, node: Schema, data: Any) -> Schema:
+        """The one of several forms of a section that the data chooses."""
+        if "discriminator" not in node:
+            return node
+        key, forms = _forms(node)
+        chosen = _value_at(data, key)
+        return self._resolve({"$ref": forms[chosen]}) if isinstance(chosen, str) and chosen in forms else {}
+
+    def _without_tags(self, location: Path) -> Path:
+        """Where an error is in the data: pydantic puts the chosen form of a section behind the section's name."""
+        path: Path = ()
+        is_tag = False
+        for part in location:
+            if is_tag and part != "[key]":
+                is_tag = False
+                continue
+            path = (*path, part)
+            is_tag = "discriminator" in self._node(path, chosen=False)
+        return path
 
     def _resolve(self, node: Schema) -> Schema:
         """Follow a reference, and take the branch of an optional value that is not null. Words of the type win."""
@@ -229,6 +278,20 @@ def unknown_key(path: Path, known: Sequence[str], commands: Commands) -> Problem
     hint = f', did you mean "{close[0]}"?' if close else ";"
     message = f"unknown key{hint} allowed: {', '.join(known)}"
     return Problem(path=path, message=message, fix=commands.remove(path))
+
+
+def _forms(node: Schema) -> tuple[str, dict[str, str]]:
+    """Of a section with several forms: the key that chooses, and for each of its values, in order, the form."""
+    values = {form: value for value, form in node["discriminator"]["mapping"].items()}
+    forms = [form["$ref"] for form in node["oneOf"]]
+    return node["discriminator"]["propertyName"], {values[form]: form for form in forms}
+
+
+def _value_at(data: Any, part: str | int) -> Any:
+    """What is at a key or index of data that may be wrong in any way; None if nothing is."""
+    if isinstance(data, dict):
+        return data.get(part)
+    return data[part] if isinstance(data, list) and isinstance(part, int) and part < len(data) else None
 
 
 def _choices(node: Schema) -> list[str]:

@@ -13,11 +13,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from components.config import checks, defaults, protection
+from components.config.pool_types import PoolName
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
 from components.config.sections import (
     ImageConfig,
     ModelConfig,
     Models,
+    NodePoolConfig,
     PricesConfig,
     RegistryConfig,
     Section,
@@ -60,6 +62,7 @@ class StackConfig(Section):
     model_defaults: ModelDefaults = {}
     protect: Switch = False
     prices: PricesConfig | None = None
+    node_pools: dict[PoolName, NodePoolConfig] = {}
 
     @classmethod
     def load(cls) -> LoadedConfig:

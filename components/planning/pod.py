@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from components.planning import rollout, scaling
+from components.planning import pools, rollout, scaling
 from components.planning.runtimes import SETTINGS_FOLDER
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
 
     from components.config import ModelConfig, ModelFilesConfig, ResourcesConfig
+    from components.planning.pools import NodePool
     from components.planning.runtimes import Runtime
 
 CONTAINER = "server"
@@ -31,7 +32,7 @@ _COPIED_FILES = "/model-files"
 
 @dataclass(frozen=True, kw_only=True)
 class PodInputs:
-    """What a pod takes from other objects: names that Kubernetes objects get when they are created."""
+    """What a pod takes from other objects: names that they get when they are created, and the pool of its nodes."""
 
     image: "pulumi.Input[str]"
     settings: "pulumi.Input[str]"
@@ -39,6 +40,7 @@ class PodInputs:
     secrets: "pulumi.Input[str] | None"
     account: "pulumi.Input[str]"
     pull_secret: str | None
+    pool: "NodePool | None" = None
 
 
 def pod_spec(
@@ -63,7 +65,12 @@ def pod_spec(
         spec["priority_class_name"] = config.priority_class
     if inputs.pull_secret is not None:
         spec["image_pull_secrets"] = [{"name": inputs.pull_secret}]
-    return spec
+    return spec if inputs.pool is None else pools.place(spec, inputs.pool)
+
+
+def annotations(inputs: PodInputs) -> dict[str, str]:
+    """What others are told about the pod."""
+    return dict(inputs.pool.pod_annotations) if inputs.pool else {}
 
 
 def _container(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> "ContainerArgsDict":
@@ -74,7 +81,7 @@ def _container(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> 
         "image_pull_policy": "IfNotPresent",
         "env_from": [{"config_map_ref": {"name": inputs.settings}}],
         "ports": [{"name": name, "container_port": port, "protocol": "TCP"} for name, port in runtime.ports.items()],
-        "resources": _resources(config.resources.filled()),
+        "resources": pools.with_gpus(_resources(config.resources.filled()), config, inputs.pool),
         "security_context": _container_security(),
         "startup_probe": rollout.startup_probe(config, runtime),
         "readiness_probe": rollout.readiness_probe(runtime),

@@ -15,18 +15,35 @@ from components.config.sections.build import (
 from components.config.sections.capacity import PricesConfig, RolloutConfig
 from components.config.sections.model import ModelConfig, Models
 from components.config.sections.network import ServiceConfig
+from components.config.sections.pools import (
+    AksPool,
+    EksPool,
+    ExistingPool,
+    GkePool,
+    GpuConfig,
+    KarpenterPool,
+    NodePoolConfig,
+    StackPool,
+)
 from components.config.sections.resources import ResourcesConfig
 from components.config.sections.runtime import ContainerConfig, ModelFilesConfig
 from components.config.sections.scaling import BehaviorConfig, DisruptionBudgetConfig, ReplicasConfig, SpreadConfig
 
 __all__ = [
+    "AksPool",
     "BehaviorConfig",
     "ContainerConfig",
     "DisruptionBudgetConfig",
+    "EksPool",
+    "ExistingPool",
+    "GkePool",
+    "GpuConfig",
     "ImageConfig",
+    "KarpenterPool",
     "ModelConfig",
     "ModelFilesConfig",
     "Models",
+    "NodePoolConfig",
     "PricesConfig",
     "QuantizationConfig",
     "RegistryConfig",
@@ -38,4 +55,5 @@ __all__ = [
     "SigningConfig",
     "SourceConfig",
     "SpreadConfig",
+    "StackPool",
 ]

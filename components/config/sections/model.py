@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from components.config.pool_types import PodGpus, PoolName
 from components.config.sections.base import Section
 from components.config.sections.build import SourceConfig
 from components.config.sections.capacity import RolloutConfig
@@ -70,6 +71,8 @@ class ModelConfig(Section):
     disruption_budget: DisruptionBudgetConfig | None = None
     priority_class: ObjectName | None = None
     rollout: RolloutConfig = RolloutConfig()
+    node_pool: PoolName | None = None
+    gpus: PodGpus | None = None
 
     @field_validator("image", mode="before")
     @classmethod

@@ -49,6 +49,7 @@ class TestOutputs:
         recording = record(with_digits(service={"type": "NodePort"}))
         assert recording.outputs == {
             "namespace": "models",
+            "nodePools": {},
             "models": {
                 "digits": {
                     "image": f"localhost:5001/models/digits@{DIGEST}",

@@ -69,8 +69,11 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "disruptionBudget": None,
                 "priorityClass": None,
                 "rollout": {"maxSurge": 1, "maxUnavailable": None},
+                "nodePool": None,
+                "gpus": None,
             }
         },
+        "nodePools": {},
     }
 
 

@@ -17,9 +17,9 @@ Mistakes = Callable[..., list[str]]
 
 MODEL_KEYS = (
     "source, image, runtime, files, container, replicas, resources, env, secrets, ports, service, "
-    "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout"
+    "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout, nodePool, gpus"
 )
-SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices"
+SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools"
 REPLICAS = "a whole number from 1 to 1000, or a section with min and max for an autoscaler"
 REPLICAS_KEYS = "min, max, targetCPUUtilization, behavior"
 MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)"

@@ -1,5 +1,6 @@
 """The JSON schema of stack files, which the error messages are made of too."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -12,7 +13,6 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from components.config import capacity_types, types
 from components.schema import stack_file_schema
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,9 +21,10 @@ STACK_FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
 
 def typed_values() -> Iterator[Any]:
     """Every reusable type of the stack file, with its name as the test's."""
-    for name, value in {**vars(types), **vars(capacity_types)}.items():
-        if hasattr(value, "__metadata__"):
-            yield pytest.param(value, id=name)
+    for file in sorted((ROOT / "components/config").glob("*types.py")):
+        for name, value in vars(importlib.import_module(f"components.config.{file.stem}")).items():
+            if hasattr(value, "__metadata__"):
+                yield pytest.param(value, id=name)
 
 
 @pytest.mark.parametrize("annotated", list(typed_values()))
