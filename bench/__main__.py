@@ -24,6 +24,7 @@ BENCHMARKS = {
     "serving": "this server beside others: requests per second, tail latency, cold start; a heavy model",
     "hostile": "thousands of bad requests of 25 families: errors of the server, restarts, growth of memory",
     "scale": "a preview of up to 100 models: what each costs, and the program over a bare loop",
+    "faults": "requests lost to rollouts, deleted pods, rotated secrets and settings, killed processes",
     "faults_main": "the main job under faults: lost requests, recovered updates, differences from the official plugin",
 }
 

@@ -5,26 +5,22 @@ replicas is rolled out, replaced by a broken one, loses pods and gets a new secr
 tests of faults and of the Kubernetes plugin, counted.
 """
 
-import json
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
+from bench.deployed import deployed
 from bench.figure import Figure
 from tests.support.cluster import LocalCluster, local_cluster
 from tests.support.leftovers import leftovers_after_down
 from tests.support.load import Load
 from tests.support.registry import Image
 from tests.support.tampering import with_one_wrong_weight
-from tests.support.workspace import ROOT, Workspace
+from tests.support.workspace import ROOT
 
-NAMESPACE = "bench-faults"
 REQUESTS = 10_000
 FAULTS = (
     "tests/integration/test_faults.py",
@@ -56,64 +52,23 @@ def run(progress: Callable[[str], None]) -> list[Figure]:
 
 def _under_load(cluster: LocalCluster, progress: Callable[[str], None]) -> tuple[int, int]:
     """Requests sent and failed."""
-    home = Path(tempfile.mkdtemp(prefix="bench-faults-"))
-    stack = Workspace.create(home / "checkout", "dev", cluster.env, home / "state")
-    stack.set_config(namespace=NAMESPACE)
-    digits = stack.read_config()["config"]["model-serving:models"]["digits"] | {"replicas": 2, "secrets": ["apiToken"]}
-    folder = stack.path / "model/digits"
-
-    def deploy(**fields: object) -> None:
-        merged = {**digits, **fields}
-        stack.set_config(models={"digits": {key: value for key, value in merged.items() if value is not None}})
-        stack.up(check="image" not in fields)
-
-    try:
-        progress("bringing the stack up")
-        stack.pulumi("install")
-        stack.pulumi("stack", "init", "dev")
-        stack.pulumi("config", "set", "--secret", "model-serving:apiToken", "--stack", "dev", stdin="first")
-        deploy()
-        served = stack.outputs()["models"]["digits"]
-        bad = with_one_wrong_weight(Image(served["image"])).reference
-        with Load(served["nodePort"], "digits", folder, pause=0.005) as load:
+    with deployed(cluster, "bench-faults-main", progress) as running:
+        source = running.model["source"]
+        bad = with_one_wrong_weight(Image(running.served["image"])).reference
+        with Load(running.served["nodePort"], "digits", running.folder, pause=0.005) as load:
             turn = 0
             while load.right + sum(load.failures.values()) < REQUESTS:
                 turn += 1
                 progress(f"turn {turn}: rollout, broken model, lost pods, new secret ({load.right} right answers)")
-                deploy(env={"LOG_LEVEL": "warning" if turn % 2 else "error"})
-                deploy(image=bad, source=None, startupTimeoutSeconds=10)
-                deploy()
-                _delete_pods_one_by_one(cluster)
-                stack.pulumi("config", "set", "--secret", "model-serving:apiToken", "--stack", "dev", stdin=f"{turn}")
-                deploy()
+                running.deploy(env={"LOG_LEVEL": "warning" if turn % 2 else "error"})
+                running.deploy(check=False, image=bad, source=None, startupTimeoutSeconds=10)
+                running.deploy(image=None, source=source, startupTimeoutSeconds=None)
+                running.delete_pods_one_by_one()
+                running.set_secret(str(turn))
+                running.deploy()
         for problem, count in load.failures.items():
             progress(f"{count} times: {problem}")
         return load.right + sum(load.failures.values()), sum(load.failures.values())
-    finally:
-        stack.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev", check=False)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _delete_pods_one_by_one(cluster: LocalCluster) -> None:
-    """Each is replaced and ready before the next one goes, as a drained node's would be under a budget."""
-
-    def kubectl(*arguments: str) -> str:
-        return cluster.kubectl(*arguments, namespace=NAMESPACE)
-
-    for pod in json.loads(kubectl("get", "pods", "--output", "json"))["items"]:
-        if "deletionTimestamp" in pod["metadata"]:
-            continue  # of the model before, and leaving
-        kubectl("delete", "pod", "--ignore-not-found", pod["metadata"]["name"])
-        deadline = time.monotonic() + 60
-        while _ready_replicas(json.loads(kubectl("get", "deployments", "--output", "json"))) < 2:
-            if time.monotonic() > deadline:
-                raise RuntimeError("a deleted pod was not replaced within 60 s")
-            time.sleep(0.2)
-
-
-def _ready_replicas(listed: dict[str, Any]) -> int:
-    [deployment] = listed["items"]
-    return int(deployment["status"].get("readyReplicas", 0))
 
 
 def _tests(paths: tuple[str, ...], progress: Callable[[str], None]) -> tuple[int, int]:
