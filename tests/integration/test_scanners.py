@@ -1,0 +1,164 @@
+"""Every object of the example stacks before a real API server, and before a scanner that knows what to look for.
+
+The API server validates strictly, with Pod Security `restricted` enforced. Its schemas are the real ones, which says
+more than a scanner with copies of them (kubeconform), and those copies are in no package registry.
+"""
+
+import asyncio
+import json
+import re
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.planning.names import namespace_labels
+from tests.support.cluster import LocalCluster
+from tests.support.workspace import ROOT
+from tests.unit.components.recording import STACK, record
+from toolchain import venv
+
+pytestmark = pytest.mark.integration
+
+NAMESPACE = f"scanned-{uuid.uuid4().hex[:6]}"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+# What the scanner is to look for: its checks of workloads (CKV_K8S_8 to 43) and of network policies.
+CHECKS = [f"CKV_K8S_{n}" for n in (*range(8, 24), *range(25, 32), 35, *range(37, 41), 43)] + ["CKV2_K8S_6"]
+EXCEPTIONS = {
+    "CKV_K8S_11": "no CPU limit: it throttles inference while cores idle; the request is what is guaranteed",
+    "CKV_K8S_15": "IfNotPresent: a digest never changes its content, and a node that has it survives the registry",
+}
+# Kinds of operators that the local cluster has not. Their own tests validate them.
+NOT_SERVED: frozenset[str] = frozenset()
+
+FULL = STACK | {
+    "models": {
+        "digits": {
+            "source": {"framework": "keras", "path": "model/digits"},
+            "replicas": 2,
+            "env": {"LOG_LEVEL": "info"},
+            "secrets": ["apiToken"],
+            "ports": {"grpc": 9000},
+            "service": {"type": "LoadBalancer"},
+        },
+        "served": {"runtime": "triton", "image": f"registry.example.com/triton@{DIGEST}", "files": {"claim": "models"}},
+    }
+}
+
+
+def stacks() -> Iterator[Any]:
+    shared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    for file in sorted(ROOT.glob("Pulumi.*.yaml")):
+        own = yaml.safe_load(file.read_text())["config"]
+        merged = {key: entry["value"] for key, entry in shared.items()} | own
+        config = {key.removeprefix("model-serving:"): value for key, value in merged.items()}
+        yield pytest.param(file.suffixes[0][1:], config, {}, id=file.name)
+    yield pytest.param("full", FULL, {"apiToken": "value"}, id="everything")
+
+
+@pytest.fixture(scope="module")
+def namespace(local_cluster: LocalCluster) -> Iterator[str]:
+    """A namespace as the program makes it, empty."""
+    document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": namespace_labels()}}
+    local_cluster.kubectl("create", "-f-", namespace="default", stdin=json.dumps(document))
+    yield NAMESPACE
+    local_cluster.kubectl("delete", "namespace", NAMESPACE, namespace="default")
+
+
+def objects(stack: str, config: dict[str, Any], secrets: dict[str, str], namespace: str) -> list[dict[str, Any]]:
+    """The Kubernetes objects of a stack as manifests, with names for those that Pulumi would name."""
+    asyncio.set_event_loop(asyncio.new_event_loop())  # which Pulumi's mocks take for granted
+    # A switch that is not text here: the harness hands sections over as JSON, as the engine does.
+    recording = record(config | {"namespace": namespace}, secrets=secrets, stack=stack)
+    found = []
+    for resource in recording.resources:
+        if re.fullmatch(r"kubernetes:[^:]+:\w+", resource.type) and "kind" in resource.inputs:
+            entry = json.loads(json.dumps(resource.inputs))
+            entry["metadata"].setdefault("name", resource.name)
+            found.append(entry)
+    return found
+
+
+def pods(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A Deployment of pods that are not admitted is accepted with a warning; the pods themselves are not."""
+    for entry in entries:
+        if entry["kind"] == "Deployment":
+            template = entry["spec"]["template"]
+            metadata = {**template["metadata"], "namespace": entry["metadata"]["namespace"], "name": "dry-run"}
+            spec = {**template["spec"], "serviceAccountName": "default"}
+            yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize(("stack", "config", "secrets"), list(stacks()))
+def test_the_api_server_accepts_every_object(
+    stack: str,
+    config: dict[str, Any],
+    secrets: dict[str, str],
+    namespace: str,
+    local_cluster: LocalCluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    entries = objects(stack, config, secrets, namespace)
+    assert {"Namespace", "Deployment", "Service", "ConfigMap", "ServiceAccount"} <= {entry["kind"] for entry in entries}
+    entries = [entry for entry in entries if entry["apiVersion"].partition("/")[0] not in NOT_SERVED]
+    for entry in [*entries, *pods(entries)]:
+        verb = ("apply", "--server-side") if entry["kind"] == "Namespace" else ("create",)
+        options = ("--dry-run=server", "--validate=strict", "-f-")
+        local_cluster.kubectl(*verb, *options, namespace=namespace, stdin=json.dumps(entry))
+
+
+@pytest.fixture(scope="module")
+def checkov() -> list[str]:
+    python = venv.ensure(Path(__file__).parent / "scanners" / "requirements.txt")
+    return [str(python), "-m", "checkov.main", "--framework", "kubernetes", "--output", "json", "--skip-download"]
+
+
+def scan(checkov: list[str], folder: Path, checks: list[str]) -> dict[str, Any]:
+    command = [*checkov, "--directory", str(folder), "--check", ",".join(checks)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    report = json.loads(done.stdout)
+    # Without anything to look at, the report is a summary.
+    return report.get("results", {"failed_checks": [], "passed_checks": []})
+
+
+@pytest.mark.parametrize(("stack", "config", "secrets"), list(stacks()))
+def test_the_scanner_finds_nothing(
+    stack: str,
+    config: dict[str, Any],
+    secrets: dict[str, str],
+    checkov: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    entries = objects(stack, config, secrets, "models")
+    (tmp_path / "objects.yaml").write_text(yaml.safe_dump_all(entries))
+    checks = [check for check in CHECKS if check not in EXCEPTIONS]
+    found = scan(checkov, tmp_path, checks)
+    failed = sorted(
+        {f"{entry['check_id']} {entry['check_name']}: {entry['resource']}" for entry in found["failed_checks"]}
+    )
+    assert not failed, "\n".join(failed)
+    # Every check that is asked for was done, or looks at something that no stack has.
+    assert len({entry["check_id"] for entry in found["passed_checks"]}) > len(checks) * 2 / 3
+
+
+def test_the_scanner_would_find_something(checkov: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    entries = objects("dev", STACK, {}, "default")
+    [deployment] = [entry for entry in entries if entry["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    container |= {"image": "digits:latest", "securityContext": {"privileged": True}}
+    del container["livenessProbe"]
+    (tmp_path / "objects.yaml").write_text(yaml.safe_dump_all(entries))
+    failed = {entry["check_id"] for entry in scan(checkov, tmp_path, CHECKS)["failed_checks"]}
+    privileged, no_probe, tag, not_only_read, not_dropped, default_namespace = (
+        f"CKV_K8S_{n}" for n in (16, 8, 43, 22, 37, 21)
+    )
+    assert {privileged, no_probe, tag, not_only_read, not_dropped, default_namespace, *EXCEPTIONS} <= failed
