@@ -5,7 +5,6 @@ A drained node is not measured: that takes a second kubelet. A process that is k
 with it, and Kubernetes needs a moment to notice, so for that the share that succeeds is measured.
 """
 
-import itertools
 import json
 import os
 import signal
@@ -64,12 +63,12 @@ def _under_load(
     """Change again and again until enough requests were sent. Returns the load and how often it was changed."""
     running.wait_until_ready()
     with Load(running.served["nodePort"], "digits", running.folder, pause=0.005) as load:
-        for turn in itertools.count(1):
+        turn = 0
+        while load.right + sum(load.failures.values()) < REQUESTS:
+            turn += 1
             change(turn)
-            sent = load.right + sum(load.failures.values())
-            progress(f"{kind}: turn {turn}, {sent} requests, {sum(load.failures.values())} failed")
-            if sent >= REQUESTS:
-                break
+            failed = sum(load.failures.values())
+            progress(f"{kind}: turn {turn}, {load.right + failed} requests, {failed} failed")
     for problem, count in load.failures.items():
         progress(f"{kind}: {count} times: {problem}")
     return load, turn

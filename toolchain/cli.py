@@ -147,7 +147,7 @@ def env(stack: StackOption = "dev") -> None:
 @app.command()
 def check() -> None:
     """Run the static checks and the unit tests."""
-    raise typer.Exit(checks.quick("tests/static", "tests/unit"))
+    raise typer.Exit(checks.quick("tests/static", "tests/unit", "tests/policy"))
 
 
 @app.command(

@@ -22,6 +22,8 @@ from toolchain.services import builder
 from toolchain.stack import Stack
 
 _STAMP = ".requirements.sha256"
+# The policy pack, a folder of the project.
+_POLICIES = "policy"
 _INSTALL = "Install it: https://www.pulumi.com/docs/install/"
 
 
@@ -86,22 +88,30 @@ def _ensure_passphrase(file: Path) -> None:
 
 def _ensure_virtualenv(stack: Stack, progress: Progress) -> None:
     """What ``pulumi install`` does, once for each content of requirements.txt."""
-    requirements = stack.file.parent / "requirements.txt"
-    if stack.virtualenv is None or not requirements.exists():
+    folder = stack.file.parent
+    if stack.virtualenv is not None:
+        _ensure_installed(stack, folder, stack.virtualenv, "the program's virtual environment", progress)
+    if policies(stack):
+        _ensure_installed(stack, folder / _POLICIES, folder / _POLICIES / ".venv", "the policies' one", progress)
+
+
+def _ensure_installed(stack: Stack, folder: Path, virtualenv: Path, what: str, progress: Progress) -> None:
+    requirements = folder / "requirements.txt"
+    if not requirements.exists():
         return
-    stamp = stack.virtualenv / _STAMP
+    stamp = virtualenv / _STAMP
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    if (stack.virtualenv / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == wanted:
+    if (virtualenv / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == wanted:
         return
     with (
-        _made_whole(stack.virtualenv),
-        progress.step("pulumi install: the program's virtual environment") as step,
+        _made_whole(virtualenv),
+        progress.step(f"pulumi install: {what}") as step,
     ):
         shell.run(
             ["pulumi", "install", "--no-plugins", "--non-interactive", "--color", "never"],
             "pulumi install",
             environment=environment(stack),
-            folder=stack.file.parent,
+            folder=folder,
             on_line=lambda line: setattr(step, "note", line.strip()[:70]),
             todo="Check that pip reaches a package index (pip config list).",
         )
@@ -176,10 +186,23 @@ def outputs(stack: Stack) -> dict[str, Any]:
     return json.loads(capture(stack, ["stack", "output", "--json", "--stack", stack.name]) or "{}")
 
 
+def policies(stack: Stack) -> list[str]:
+    """The options that hold a stack against the project's policies, with the stack's own settings of them."""
+    folder = stack.file.parent / _POLICIES
+    if not (folder / "PulumiPolicy.yaml").exists():
+        return []
+    options = ["--policy-pack", _POLICIES]
+    if (folder / f"{stack.name}.json").exists():
+        options += ["--policy-pack-config", f"{_POLICIES}/{stack.name}.json"]
+    return options
+
+
 def operate(stack: Stack, operation: str, arguments: Sequence[str]) -> int:
     """Run ``pulumi up``, ``preview`` or ``destroy`` in the foreground, printing the exact command. Returns its code."""
     copy = stack_config.refresh(stack)
     command = ["pulumi", operation, "--stack", stack.name, "--config-file", str(copy), *arguments]
+    if operation in ("up", "preview"):
+        command += policies(stack)
     variables = environment(stack)
     out.print(f"$ {printable(command, variables)}", style="bold", markup=False)
     return shell.foreground(command, folder=stack.file.parent, environment={**os.environ, **variables})

@@ -76,3 +76,13 @@ def test_exports_are_lines_for_a_shell() -> None:
         ["export", "PATH=/tools:$PATH"],
         ["export", "NAME=it's"],
     ]
+
+
+def test_policies_are_those_of_the_project_with_the_stacks_own_settings(tmp_path: Path) -> None:
+    dev = Stack("dev", "shop", tmp_path / "Pulumi.dev.yaml", {}, None)
+    assert engine.policies(dev) == []
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "PulumiPolicy.yaml").touch()
+    assert engine.policies(dev) == ["--policy-pack", "policy"]
+    (tmp_path / "policy" / "dev.json").touch()
+    assert engine.policies(dev) == ["--policy-pack", "policy", "--policy-pack-config", "policy/dev.json"]

@@ -1,0 +1,5 @@
+"""All rules of the pack."""
+
+from policy import placement, workloads
+
+RULES = (*workloads.RULES, *placement.RULES)
