@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
@@ -14,6 +15,9 @@ from components.planning.names import version_of
 from components.planning.pod import PodInputs, annotations, pod_spec
 from components.planning.pools import NodePool
 from components.planning.runtimes import Runtime
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,9 @@ class ModelDeployment(pulumi.ComponentResource):
             pull_secret=args.pull_secret,
             pool=args.pool,
         )
+        pod_metadata: ObjectMetaArgsDict = {"labels": labels}
+        if told := annotations(inputs):
+            pod_metadata["annotations"] = told
         deployment = Deployment(
             f"{name}-server",
             metadata={
@@ -86,7 +93,7 @@ class ModelDeployment(pulumi.ComponentResource):
                 "progress_deadline_seconds": rollout.progress_deadline(args.config),
                 "revision_history_limit": 3,
                 "template": {
-                    "metadata": {"labels": labels, **({"annotations": told} if (told := annotations(inputs)) else {})},
+                    "metadata": pod_metadata,
                     "spec": pod_spec(args.config, args.runtime, inputs, selector),
                 },
             },

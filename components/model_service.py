@@ -8,20 +8,22 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Service
 
 from components.config import ServiceConfig
+from components.planning import exposure
 from components.planning.names import SERVICE_PORT
 
 if TYPE_CHECKING:
-    from pulumi_kubernetes.core.v1 import ServicePortArgsDict
+    from pulumi_kubernetes.core.v1 import ServicePortArgsDict, ServiceSpecArgsDict
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelServiceArgs:
-    """The model's name, which is its address, the labels of its pods, and their port for gRPC, if they have one.
+    """The Service's name, which is an address, the labels of its pods, and their port for gRPC, if they have one.
 
     With `protect`, Pulumi refuses to delete the Service.
     """
 
-    model: str
+    address: str
     config: ServiceConfig
     grpc_port: int | None
     namespace: pulumi.Input[str]
@@ -44,14 +46,20 @@ class ModelService(pulumi.ComponentResource):
         if args.grpc_port is not None:
             # Under the number that clients of this server know.
             ports.append({"name": "grpc", "port": args.grpc_port, "target_port": "grpc", "protocol": "TCP"})
+        metadata: ObjectMetaArgsDict = {
+            "name": args.address,
+            "namespace": args.namespace,
+            "labels": dict(args.selector),
+        }
+        if annotations := exposure.service_annotations(args.config):
+            metadata["annotations"] = annotations
+        spec: ServiceSpecArgsDict = {"type": args.config.type, "selector": dict(args.selector), "ports": ports}
+        if args.config.source_ranges:
+            spec["load_balancer_source_ranges"] = list(args.config.source_ranges)
         service = Service(
             f"{name}-service",
-            metadata={"name": args.model, "namespace": args.namespace, "labels": dict(args.selector)},
-            spec={
-                "type": args.config.type,
-                "selector": dict(args.selector),
-                "ports": ports,
-            },
+            metadata=metadata,
+            spec=spec,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect or None),
         )
         self.service_name = service.metadata.apply(lambda metadata: metadata.name or "")

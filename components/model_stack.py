@@ -9,7 +9,9 @@ from pulumi_kubernetes.core.v1 import Namespace
 from components.config import StackConfig
 from components.gpu_node_pool import GpuNodePool, gpu_node_pool
 from components.model_image import ModelImage, ModelImageArgs
-from components.planning.names import namespace_labels
+from components.network_policy import NetworkPolicies, NetworkPoliciesArgs
+from components.planning import names, network
+from components.planning.runtimes import runtime_of
 from components.served_model import ServedModel, ServedModelArgs
 
 
@@ -37,7 +39,7 @@ class ModelStack(pulumi.ComponentResource):
         builds = self._builds(args)
         namespace = Namespace(
             f"{name}-namespace",
-            metadata={"name": args.config.namespace, "labels": namespace_labels()},
+            metadata={"name": args.config.namespace, "labels": names.namespace_labels()},
             # Everything in the cluster waits for the namespace, and it waits for every build: a model that does not
             # train or export, or a registry that is down, changes nothing in the cluster.
             opts=pulumi.ResourceOptions(
@@ -78,6 +80,12 @@ class ModelStack(pulumi.ComponentResource):
             )
             for model, config in args.config.models.items()
         }
+        if args.config.network.default_deny:
+            NetworkPolicies(
+                name,
+                NetworkPoliciesArgs(namespace=self.namespace, models=_policies(args.stack, args.config)),
+                pulumi.ResourceOptions(parent=self),
+            )
         self.register_outputs({"namespace": self.namespace})
 
     def _builds(self, args: ModelStackArgs) -> Mapping[str, ModelImage]:
@@ -104,3 +112,11 @@ class ModelStack(pulumi.ComponentResource):
             # The configuration is checked: with a source there is a registry.
             if config.source is not None and registry is not None
         }
+
+
+def _policies(stack: str, config: StackConfig) -> dict[str, network.Policy]:
+    """The network policy of each model."""
+    return {
+        name: network.model_policy(model, runtime_of(name, model), config.network, names.selector_labels(stack, name))
+        for name, model in config.models.items()
+    }

@@ -1,16 +1,16 @@
 """One model, from its image to its address."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
 
-from components.config import ModelConfig
+from components.config import CanaryConfig, IngressConfig, ModelConfig, ReplicasConfig, RouteConfig, ServiceConfig
 from components.model_deployment import ModelDeployment, ModelDeploymentArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.model_settings import ModelSettings, ModelSettingsArgs
-from components.planning import names
+from components.planning import exposure, names
 from components.planning.pools import NodePool
 from components.planning.runtimes import runtime_of
 
@@ -70,57 +70,105 @@ class ServedModel(pulumi.ComponentResource):
             child,
         )
         self.image = pulumi.Output.from_input(args.image)
-        deployment = ModelDeployment(
-            name,
-            ModelDeploymentArgs(
-                config=args.config,
-                runtime=runtime,
-                namespace=args.namespace,
-                selector=selector,
-                image=self.image,
-                settings=settings.config_map_name,
-                settings_files=settings.files_name,
-                secrets=settings.secret_name,
-                pull_secret=args.pull_secret,
-                protect=args.protect,
-                pool=args.pool,
-            ),
-            child,
+        pods = ModelDeploymentArgs(
+            config=args.config,
+            runtime=runtime,
+            namespace=args.namespace,
+            selector=selector,
+            image=self.image,
+            settings=settings.config_map_name,
+            settings_files=settings.files_name,
+            secrets=settings.secret_name,
+            pull_secret=args.pull_secret,
+            protect=args.protect,
+            pool=args.pool,
         )
-        service = ModelService(
-            name,
-            ModelServiceArgs(
-                model=args.model,
-                config=args.config.service,
-                grpc_port=runtime.ports.get("grpc"),
-                namespace=args.namespace,
-                selector=selector,
-                protect=args.protect,
-            ),
-            # Without this, the Service of a model that refuses to start waits for endpoints until its own time is
-            # over, long after the Deployment has said why there are none.
-            pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
+        address = ModelServiceArgs(
+            address=args.model,
+            config=args.config.service,
+            grpc_port=runtime.ports.get("grpc"),
+            namespace=args.namespace,
+            selector=selector,
+            protect=args.protect,
         )
+        deployment, service = self._served(name, pods, address)
         if args.config.replicas.scaled:
-            # Imported when it is needed: few models are scaled, and every preview waits for the imports.
-            from components.autoscaling import Autoscaling, AutoscalingArgs
-
-            Autoscaling(
-                name,
-                AutoscalingArgs(
-                    replicas=args.config.replicas,
-                    deployment=deployment.deployment_name,
-                    namespace=args.namespace,
-                    labels=selector,
-                ),
-                child,
-            )
+            self._scale(name, pods, deployment)
+        if args.config.ingress is not None:
+            self._at_ingress(name, args, args.config.ingress, service)
+        if args.config.route is not None:
+            services = [service]
+            if args.config.canary is not None:
+                services.append(self._canary(args.config.canary, pods, address))
+            self._at_gateway(name, args, args.config.route, services)
         self.deployment = deployment.deployment_name
         self.service = service.service_name
         self.port = names.SERVICE_PORT
         self.node_port = service.node_port
         self.url = names.service_url(args.model, args.namespace_name)
         self.register_outputs(self.summary())
+
+    def _served(
+        self, name: str, pods: ModelDeploymentArgs, address: ModelServiceArgs
+    ) -> tuple[ModelDeployment, ModelService]:
+        """Pods and their address."""
+        deployment = ModelDeployment(name, pods, pulumi.ResourceOptions(parent=self))
+        # Without this, the Service of a model that refuses to start waits for endpoints until its own time is over,
+        # long after the Deployment has said why there are none.
+        service = ModelService(name, address, pulumi.ResourceOptions(parent=self, depends_on=[deployment]))
+        return deployment, service
+
+    def _canary(self, canary: CanaryConfig, pods: ModelDeploymentArgs, address: ModelServiceArgs) -> ModelService:
+        """Another image of the same model beside it, with the same settings, under a name and labels of its own."""
+        name = names.canary_name(address.address)
+        selector = names.canary_labels(pods.selector)
+        count = ReplicasConfig(min=canary.replicas, max=canary.replicas)
+        config = pods.config.model_copy(update={"replicas": count, "disruption_budget": None})
+        _, service = self._served(
+            name,
+            replace(pods, config=config, image=canary.image, selector=selector, protect=False),
+            replace(address, address=name, config=ServiceConfig(), selector=selector, protect=False),
+        )
+        return service
+
+    # What few models have is imported where it is needed: every preview waits for the imports.
+
+    def _scale(self, name: str, pods: ModelDeploymentArgs, deployment: ModelDeployment) -> None:
+        from components.autoscaling import Autoscaling, AutoscalingArgs
+
+        args = AutoscalingArgs(
+            replicas=pods.config.replicas,
+            deployment=deployment.deployment_name,
+            namespace=pods.namespace,
+            labels=pods.selector,
+        )
+        Autoscaling(name, args, pulumi.ResourceOptions(parent=self))
+
+    def _at_ingress(self, name: str, args: ServedModelArgs, config: IngressConfig, service: ModelService) -> None:
+        from components.ingress import ModelIngress, ModelIngressArgs
+
+        ingress = ModelIngressArgs(
+            model=args.model,
+            config=config,
+            service=service.service_name,
+            namespace=args.namespace,
+            labels=names.selector_labels(args.stack, args.model),
+        )
+        ModelIngress(name, ingress, pulumi.ResourceOptions(parent=self))
+
+    def _at_gateway(
+        self, name: str, args: ServedModelArgs, config: RouteConfig, services: Sequence[ModelService]
+    ) -> None:
+        from components.http_route import ModelRoute, ModelRouteArgs
+
+        route = ModelRouteArgs(
+            config=config,
+            backends=exposure.backends(args.model, names.canary_name(args.model), args.config.canary),
+            namespace=args.namespace,
+            labels=names.selector_labels(args.stack, args.model),
+        )
+        # No request goes to a canary that is not ready, or refuses to start.
+        ModelRoute(name, route, pulumi.ResourceOptions(parent=self, depends_on=list(services)))
 
     def summary(self) -> dict[str, Any]:
         """What a stack tells about the model (the stack output `models.<name>`)."""

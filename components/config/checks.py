@@ -16,6 +16,7 @@ from components.config import defaults
 from components.config.problems import NAMESPACE, Commands, Problem, unknown_key
 from components.config.sections import GpuConfig
 from components.config.types import SECRET_KEY
+from components.planning.names import canary_name
 
 # Kubernetes' limit for a label's value. The instance label joins the names of the stack and of the model.
 MAX_LABEL = 63
@@ -120,7 +121,7 @@ def _defaults_of_one_model(given: Given) -> Iterator[Problem]:
     shared = given.data.get(defaults.KEY)
     if not isinstance(shared, dict):
         return
-    for key in ("source", "image"):
+    for key in ("source", "image", "canary"):
         if key in shared:
             path = (defaults.KEY, key)
             message = "cannot be a default: every model has its own; allowed: all other keys of a model"
@@ -170,6 +171,75 @@ def _long_names(given: Given) -> Iterator[Problem]:
                 message=f'the label "{label}" has {len(label)} characters; allowed: {MAX_LABEL}',
                 fix=f"shorten the name of the stack or of the {what}",
             )
+
+
+def _canary_names(given: Given) -> Iterator[Problem]:
+    """A canary's Service is named after its model, so no other model may have that name."""
+    models = dict(models_of(given.data))
+    for name, model in models.items():
+        if model.get("canary") is not None and (taken := canary_name(name)) in models:
+            yield Problem(
+                path=("models", taken),
+                message=f"is the name of the canary of {name}; allowed: any other name",
+                fix="rename it",
+            )
+
+
+def _shared_hosts(given: Given) -> Iterator[Problem]:
+    """Two models at one host would answer each other's requests."""
+    owners: dict[str, str] = {}
+    for name, model in models_of(given.data):
+        for way in ("ingress", "route"):
+            section = model.get(way)
+            host = section.get("host") if isinstance(section, dict) else None
+            if not isinstance(host, str):
+                continue
+            if (owner := owners.setdefault(host, name)) != name:
+                yield Problem(
+                    path=("models", name, way, "host"),
+                    message=f"{json.dumps(host)} is the host of {owner} already; every model has its own",
+                    fix=given.commands.set(("models", name, way, "host"), f"{name}.example.com"),
+                )
+
+
+def _closed_ingress(given: Given) -> Iterator[Problem]:
+    """An Ingress whose controller the network policy keeps out would answer nothing but timeouts."""
+    network = given.data.get("network")
+    network = network if isinstance(network, dict) else {}
+    if network.get("defaultDeny", True) in (False, "false") or network.get("allowFrom"):
+        return
+    for name, model in models_of(given.data):
+        ingress, own = model.get("ingress"), model.get("network")
+        open_already = isinstance(own, dict) and own.get("allowFrom")
+        if isinstance(ingress, dict) and ingress.get("controllerNamespace") is None and not open_already:
+            path = ("models", name, "ingress", "controllerNamespace")
+            yield Problem(
+                path=path,
+                message="is required and missing: the network policy lets only those in that the stack file names; "
+                "allowed: the namespace of the controller's pods, or network.allowFrom with their addresses",
+                fix=given.commands.set(path, "ingress-nginx"),
+            )
+
+
+def _idle_network_settings(given: Given) -> Iterator[Problem]:
+    """Without policies there is nothing to make holes in."""
+    network = given.data.get("network")
+    if not isinstance(network, dict) or network.get("defaultDeny", True) not in (False, "false"):
+        return
+    places: list[tuple[str, ...]] = [("network", "allowFrom")] if network.get("allowFrom") else []
+    for name, model in models_of(given.data):
+        own = model.get("network")
+        places += [
+            ("models", name, "network", key)
+            for key in ("allowFrom", "allowTo")
+            if isinstance(own, dict) and own.get(key)
+        ]
+    for path in places:
+        yield Problem(
+            path=path,
+            message="would do nothing: with network.defaultDeny false, everybody may connect",
+            fix=given.commands.remove(path),
+        )
 
 
 def _missing_secrets(given: Given) -> Iterator[Problem]:
@@ -254,6 +324,10 @@ _CHECKS = (
     _missing_signing_key,
     _unverified_signatures,
     _long_names,
+    _canary_names,
+    _shared_hosts,
+    _closed_ingress,
+    _idle_network_settings,
     _missing_secrets,
     _unknown_pools,
     _impossible_gpus,

@@ -33,6 +33,9 @@ _ADVICE = {
     "repeated": "list each once",
     "keep_one": "keep one of them",
     "ports_differ": "change one of them",
+    "not_of_service": "set service.type, or take them out",
+    "one_certificate": "keep one of them; without a certificate, take tls out",
+    "pods_or_addresses": "give namespace, pods (labels by name), or cidr",
     "min_above_max": "lower min or raise max",
     "nothing_to_scale": "raise max, or take targetCPUUtilization and behavior out",
     "budget_is_empty": "give one of them, or take disruptionBudget out: one pod may leave at a time",
@@ -134,6 +137,9 @@ class Explainer:
         if kind == "neither_source_nor_image":
             source: Path = (*path[:-1], "source")
             return Problem(path=path[:-1], message=error["msg"], fix=self._set_example(source))
+        if kind == "canary_needs_route":
+            route: Path = (*path[:-1], "route")
+            return Problem(path=path, message=error["msg"], fix=self._set_example(route))
         if kind == "reserved_env":
             names = error.get("ctx", {})["names"].split(", ")
             return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path, names[0])))

@@ -19,6 +19,7 @@ from components.config.sections import (
     ImageConfig,
     ModelConfig,
     Models,
+    NetworkConfig,
     NodePoolConfig,
     PricesConfig,
     RegistryConfig,
@@ -63,6 +64,7 @@ class StackConfig(Section):
     protect: Switch = False
     prices: PricesConfig | None = None
     node_pools: dict[PoolName, NodePoolConfig] = {}
+    network: NetworkConfig = NetworkConfig()
 
     @classmethod
     def load(cls) -> LoadedConfig:

@@ -5,9 +5,11 @@ value that works. The error messages and the editors' JSON schema are made of th
 """
 
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 _REPOSITORY = (
     r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?"
@@ -34,6 +36,15 @@ def _setting_to_text(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int) else value
+
+
+def _network(text: str) -> str:
+    """Refuse what looks like a range of addresses and is none."""
+    try:
+        ip_network(text)
+    except ValueError:
+        raise PydanticCustomError("not_a_network", "is not a range of addresses") from None
+    return text
 
 
 def quantity_value(quantity: str) -> Decimal:
@@ -196,6 +207,65 @@ PublicKey = Annotated[
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEcboz2vGYIIbBQh4WByBSdpYW"
             "rq6OaLv4tF6P/WsLg2a6QOO4OBu/mh6QHRurQ9KJjl0VYUuOiAqSe5UcLE4R4g=="
         ],
+    ),
+]
+
+# Of an address outside: a wildcard would take over the hosts of others.
+HostName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)+$",
+        max_length=253,
+        title="host name",
+        description="a full DNS name in lower case, without scheme, port or wildcard",
+        examples=["digits.example.com"],
+    ),
+]
+
+# As a server is told whom to call: a name, a Service's name, or an address.
+Host = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*|[0-9a-f]*:[0-9a-f:.]+)$",
+        max_length=253,
+        title="host",
+        description="in lower case a DNS name, a Service (name or name.namespace.svc) or an IP address",
+        examples=["features.example.com"],
+    ),
+]
+
+RemotePort = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=65535,
+        title="port",
+        description="a whole number from 1 to 65535",
+        examples=[443],
+    ),
+]
+
+Cidr = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f.:]+/[0-9]{1,3}$",
+        title="range of addresses",
+        description="addresses in CIDR notation without bits beyond the prefix: 10.0.0.0/8, 2001:db8::/32",
+        examples=["10.0.0.0/8"],
+    ),
+    AfterValidator(_network),
+]
+
+Weight = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=100,
+        title="percentage",
+        description="a whole number from 0 to 100: how many of a hundred requests",
+        examples=[10],
     ),
 ]
 

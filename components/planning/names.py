@@ -3,7 +3,11 @@
 The labels are Kubernetes' recommended ones (https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/).
 """
 
+from collections.abc import Mapping
+
 COMPONENT = "model-server"
+CANARY_COMPONENT = "model-server-canary"
+_COMPONENT_LABEL = "app.kubernetes.io/component"
 PART_OF = "model-serving"
 
 # A Service's port for HTTP clients; the container's own port is the model's `ports.http`.
@@ -15,9 +19,24 @@ def selector_labels(stack: str, model: str) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": model,
         "app.kubernetes.io/instance": f"{stack}-{model}",
-        "app.kubernetes.io/component": COMPONENT,
+        _COMPONENT_LABEL: COMPONENT,
         **stack_labels(),
     }
+
+
+def canary_labels(selector: Mapping[str, str]) -> dict[str, str]:
+    """Labels of a model's canary: those of its pods but for the component, so that neither selects the other's."""
+    return {**selector, _COMPONENT_LABEL: CANARY_COMPONENT}
+
+
+def any_component(selector: Mapping[str, str]) -> dict[str, str]:
+    """Labels that the pods of a model and of its canary share."""
+    return {key: value for key, value in selector.items() if key != _COMPONENT_LABEL}
+
+
+def canary_name(model: str) -> str:
+    """The name of a canary's Service, and of what Pulumi knows of it."""
+    return f"{model}-canary"
 
 
 def stack_labels() -> dict[str, str]:

@@ -14,7 +14,15 @@ from components.config.sections.build import (
 )
 from components.config.sections.capacity import PricesConfig, RolloutConfig
 from components.config.sections.model import ModelConfig, Models
-from components.config.sections.network import ServiceConfig
+from components.config.sections.network import (
+    CanaryConfig,
+    IngressConfig,
+    ModelNetworkConfig,
+    NetworkConfig,
+    PeerConfig,
+    RouteConfig,
+    ServiceConfig,
+)
 from components.config.sections.pools import (
     AksPool,
     EksPool,
@@ -32,6 +40,7 @@ from components.config.sections.scaling import BehaviorConfig, DisruptionBudgetC
 __all__ = [
     "AksPool",
     "BehaviorConfig",
+    "CanaryConfig",
     "ContainerConfig",
     "DisruptionBudgetConfig",
     "EksPool",
@@ -39,17 +48,22 @@ __all__ = [
     "GkePool",
     "GpuConfig",
     "ImageConfig",
+    "IngressConfig",
     "KarpenterPool",
     "ModelConfig",
     "ModelFilesConfig",
+    "ModelNetworkConfig",
     "Models",
+    "NetworkConfig",
     "NodePoolConfig",
+    "PeerConfig",
     "PricesConfig",
     "QuantizationConfig",
     "RegistryConfig",
     "ReplicasConfig",
     "ResourcesConfig",
     "RolloutConfig",
+    "RouteConfig",
     "Section",
     "ServiceConfig",
     "SigningConfig",

@@ -9,7 +9,13 @@ from components.config.pool_types import PodGpus, PoolName
 from components.config.sections.base import Section
 from components.config.sections.build import SourceConfig
 from components.config.sections.capacity import RolloutConfig
-from components.config.sections.network import ServiceConfig
+from components.config.sections.network import (
+    CanaryConfig,
+    IngressConfig,
+    ModelNetworkConfig,
+    RouteConfig,
+    ServiceConfig,
+)
 from components.config.sections.resources import ResourcesConfig
 from components.config.sections.runtime import (
     OTHER_SERVERS,
@@ -69,10 +75,14 @@ class ModelConfig(Section):
     ] = 30
     spread: SpreadConfig = SpreadConfig()
     disruption_budget: DisruptionBudgetConfig | None = None
-    priority_class: ObjectName | None = None
+    priority_class: Annotated[ObjectName, Field(examples=["online"])] | None = None
     rollout: RolloutConfig = RolloutConfig()
     node_pool: PoolName | None = None
     gpus: PodGpus | None = None
+    ingress: IngressConfig | None = None
+    route: RouteConfig | None = None
+    canary: CanaryConfig | None = None
+    network: ModelNetworkConfig = ModelNetworkConfig()
 
     @field_validator("image", mode="before")
     @classmethod
@@ -187,6 +197,25 @@ class ModelConfig(Section):
                 {"amount": budget.min_available, "least": replicas.min},
             )
         return budget
+
+    @field_validator("route")
+    @classmethod
+    def _one_way_from_outside(cls, route: RouteConfig | None, info: ValidationInfo) -> RouteConfig | None:
+        if route is not None and info.data.get("ingress") is not None:
+            raise PydanticCustomError("keep_one", "ingress and route are given; a model has one way from outside")
+        return route
+
+    @field_validator("canary")
+    @classmethod
+    def _something_divides_the_traffic(cls, canary: CanaryConfig | None, info: ValidationInfo) -> CanaryConfig | None:
+        # A route that did not validate is missing from `data`, but it was given.
+        if canary is not None and "route" in info.data and info.data["route"] is None:
+            raise PydanticCustomError(
+                "canary_needs_route",
+                "needs a route: only the Gateway API divides requests by weight; a Service divides them by pods, and "
+                "an Ingress in a way of its controller's own",
+            )
+        return canary
 
 
 Models = Annotated[dict[ModelName, ModelConfig], Field(min_length=1, description="a map of models by name")]

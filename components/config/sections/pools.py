@@ -120,7 +120,8 @@ class CreatedPool(AnyPool):
     `spot`: "preferred" takes spot machines where there are any, and on-demand ones where not.
     """
 
-    gpu: GpuConfig  # pyright: ignore[reportIncompatibleVariableOverride] - no GPU is possible elsewhere only
+    # No GPU is possible elsewhere only.
+    gpu: GpuConfig  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     max_nodes: MaxNodes
     max_gpus: MaxGpus | None = None
     spot: Literal["never", "preferred", "only"] = "never"

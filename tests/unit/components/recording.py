@@ -123,6 +123,13 @@ def golden() -> str:
         "service": {"type": "NodePort"},
         "env": {"LOG_LEVEL": "debug"},
         "replicas": {"min": 2, "max": 6},
+        "ingress": {
+            "host": "digits.example.com",
+            "class": "nginx",
+            "tls": {"secret": "example-com"},
+            "controllerNamespace": "ingress-nginx",
+        },
+        "network": {"allowTo": [{"host": "features.example.com", "port": 443}]},
     }
     recording = record(STACK | {"models": {"digits": digits}}, secrets={"apiToken": "value"})
     kubernetes = [r for r in recording.resources if r.type.startswith("kubernetes:")]

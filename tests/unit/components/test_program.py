@@ -20,7 +20,16 @@ def with_digits(**changes: Any) -> dict[str, Any]:
 
 def test_one_model_is_these_objects() -> None:
     recording = record(STACK)
-    assert recording.kinds() == ["ConfigMap", "Deployment", "Image", "Namespace", "Service", "ServiceAccount"]
+    assert recording.kinds() == [
+        "ConfigMap",
+        "Deployment",
+        "Image",
+        "Namespace",
+        "NetworkPolicy",
+        "NetworkPolicy",
+        "Service",
+        "ServiceAccount",
+    ]
 
 
 def test_the_objects_are_the_golden_ones() -> None:
@@ -33,7 +42,10 @@ def test_the_objects_are_the_golden_ones() -> None:
 def test_two_models_share_a_namespace_and_nothing_else() -> None:
     recording = record(STACK | {"models": {"digits": DIGITS, "iris": PROMOTED}})
     assert recording.kinds() == sorted(
-        ["Namespace", "Image", *2 * ["ConfigMap", "Deployment", "Service", "ServiceAccount"]]
+        [
+            *["Namespace", "Image", "NetworkPolicy"],
+            *2 * ["ConfigMap", "Deployment", "Service", "ServiceAccount", "NetworkPolicy"],
+        ]
     )
     digits, iris = (recording.one("Deployment", model) for model in ("digits", "iris"))
     assert digits["spec"]["selector"] != iris["spec"]["selector"]
@@ -332,6 +344,133 @@ class TestService:
     @pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "LoadBalancer"])
     def test_its_type(self, kind: str) -> None:
         assert record(with_digits(service={"type": kind})).one("Service")["spec"]["type"] == kind
+
+    def test_a_load_balancer_for_some(self) -> None:
+        ranges = ["10.0.0.0/8"]
+        config = {
+            "type": "LoadBalancer",
+            "internal": True,
+            "sourceRanges": ranges,
+            "annotations": {"example.com/a": "b"},
+        }
+        service = record(with_digits(service=config)).one("Service")
+        assert service["spec"]["loadBalancerSourceRanges"] == ranges
+        assert service["metadata"]["annotations"] == {
+            "networking.gke.io/load-balancer-type": "Internal",
+            "service.beta.kubernetes.io/azure-load-balancer-internal": "true",
+            "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
+            "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
+            "example.com/a": "b",
+        }
+
+    def test_without_wishes_it_has_no_annotations(self) -> None:
+        assert "annotations" not in record(STACK).one("Service")["metadata"]
+
+
+class TestNetworkPolicies:
+    def test_everything_is_denied_in_the_namespace(self) -> None:
+        policy = record(STACK).one("NetworkPolicy", "models")
+        assert policy["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+    def test_a_models_own_policy_opens_what_it_needs_and_says_so(self) -> None:
+        policy = record(STACK).one("NetworkPolicy")
+        assert policy["spec"]["ingress"] == [
+            {"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}
+        ]
+        assert policy["spec"]["egress"] == []
+        assert policy["metadata"]["annotations"] == {"kubernetes.io/description": "in: pods of this namespace"}
+
+    def test_it_is_of_the_models_pods_and_its_canarys_and_of_no_others(self) -> None:
+        recording = record(STACK | {"models": {"digits": DIGITS, "iris": PROMOTED}})
+        labels = recording.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
+        pods = {m: recording.one("Deployment", m)["spec"]["template"]["metadata"]["labels"] for m in ("digits", "iris")}
+        assert labels.items() <= pods["digits"].items()
+        assert not labels.items() <= pods["iris"].items()
+
+    def test_they_are_on_unless_switched_off(self) -> None:
+        assert "NetworkPolicy" not in record(STACK | {"network": {"defaultDeny": False}}).kinds()
+
+
+class TestIngress:
+    INGRESS: ClassVar[dict[str, Any]] = {"host": "digits.example.com", "controllerNamespace": "ingress-nginx"}
+
+    def test_a_host_leads_to_the_service(self) -> None:
+        ingress = record(with_digits(ingress=self.INGRESS)).one("Ingress")
+        backend = {"service": {"name": "digits", "port": {"name": "http"}}}
+        path = {"path": "/", "pathType": "Prefix", "backend": backend}
+        assert ingress["spec"] == {"rules": [{"host": "digits.example.com", "http": {"paths": [path]}}]}
+        assert ingress["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+
+    @pytest.mark.parametrize(
+        ("tls", "secret", "annotations"),
+        [
+            ({"secret": "example-com"}, "example-com", {}),
+            ({"issuer": "vault"}, "digits-tls", {"cert-manager.io/issuer": "vault"}),
+            ({"clusterIssuer": "acme"}, "digits-tls", {"cert-manager.io/cluster-issuer": "acme"}),
+        ],
+    )
+    def test_its_certificate(self, tls: dict[str, str], secret: str, annotations: dict[str, str]) -> None:
+        ingress = record(with_digits(ingress=self.INGRESS | {"tls": tls, "class": "nginx"})).one("Ingress")
+        assert ingress["spec"]["ingressClassName"] == "nginx"
+        assert ingress["spec"]["tls"] == [{"hosts": ["digits.example.com"], "secretName": secret}]
+        assert ingress["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true", **annotations}
+
+
+class TestRoute:
+    ROUTE: ClassVar[dict[str, Any]] = {
+        "host": "digits.example.com",
+        "gateway": {"name": "shared", "namespace": "gateways", "listener": "https"},
+    }
+    CANARY: ClassVar[dict[str, Any]] = {"image": PROMOTED["image"], "weight": 10}
+
+    def named(self, recording: Recording, name: str) -> dict[str, Any]:
+        [found] = [r for r in recording.resources if r.name == name and r.type.startswith("kubernetes:")]
+        return found.inputs
+
+    def test_all_of_a_host_goes_to_the_model(self) -> None:
+        route = record(with_digits(route=self.ROUTE)).one("HTTPRoute")
+        assert (route["apiVersion"], route["kind"]) == ("gateway.networking.k8s.io/v1", "HTTPRoute")
+        assert route["spec"]["hostnames"] == ["digits.example.com"]
+        [parent] = route["spec"]["parentRefs"]
+        assert (parent["name"], parent["namespace"], parent["sectionName"]) == ("shared", "gateways", "https")
+        [rule] = route["spec"]["rules"]
+        assert rule["backendRefs"] == [{"group": "", "kind": "Service", "name": "digits", "port": 80, "weight": 100}]
+
+    def test_a_canary_is_a_second_deployment_with_its_share_of_the_requests(self) -> None:
+        recording = record(with_digits(route=self.ROUTE, replicas=3, canary=self.CANARY))
+        [rule] = self.named(recording, "digits-route")["spec"]["rules"]
+        assert {backend["name"]: backend["weight"] for backend in rule["backendRefs"]} == {
+            "digits": 90,
+            "digits-canary": 10,
+        }
+        canary, stable = (self.named(recording, name)["spec"] for name in ("digits-canary-server", "digits-server"))
+        assert (canary["replicas"], stable["replicas"]) == (1, 3)
+        [container] = canary["template"]["spec"]["containers"]
+        [other] = stable["template"]["spec"]["containers"]
+        assert container["image"] == PROMOTED["image"]
+        assert container["envFrom"] == other["envFrom"]
+
+    def test_no_selector_of_the_one_finds_pods_of_the_other(self) -> None:
+        before = record(with_digits(route=self.ROUTE, replicas=2))
+        recording = record(with_digits(route=self.ROUTE, replicas=2, canary=self.CANARY | {"replicas": 2}))
+        for name in ("digits", "digits-canary"):
+            mine, theirs = name, "digits" if name == "digits-canary" else "digits-canary"
+            pods, others = (
+                self.named(recording, f"{which}-server")["spec"]["template"]["metadata"]["labels"]
+                for which in (mine, theirs)
+            )
+            selectors = [
+                self.named(recording, f"{name}-server")["spec"]["selector"]["matchLabels"],
+                self.named(recording, f"{name}-service")["spec"]["selector"],
+                self.named(recording, f"{name}-budget")["spec"]["selector"]["matchLabels"],
+            ]
+            for selector in selectors:
+                assert selector.items() <= pods.items()
+                assert not selector.items() <= others.items()
+            policy = self.named(recording, "digits-network")["spec"]["podSelector"]["matchLabels"]
+            assert policy.items() <= pods.items()
+        # A canary that comes and goes changes nothing of the stable pods.
+        assert self.named(before, "digits-server") == self.named(recording, "digits-server")
 
 
 class TestCluster:

@@ -50,6 +50,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "modelDefaults": {},
         "protect": False,
         "prices": None,
+        "network": {"defaultDeny": True, "allowFrom": ()},
         "models": {
             "digits": {
                 "source": {"framework": "keras", "path": "model/digits", "artifact": None, "quantization": None},
@@ -62,7 +63,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "env": {},
                 "secrets": (),
                 "ports": {"http": None, "grpc": None, "metrics": None},
-                "service": {"type": "ClusterIP"},
+                "service": {"type": "ClusterIP", "annotations": {}, "internal": False, "sourceRanges": ()},
                 "startupTimeoutSeconds": 120,
                 "requestTimeoutSeconds": 30,
                 "spread": {"zone": "preferred", "node": "preferred"},
@@ -71,6 +72,10 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "rollout": {"maxSurge": 1, "maxUnavailable": None},
                 "nodePool": None,
                 "gpus": None,
+                "ingress": None,
+                "route": None,
+                "canary": None,
+                "network": {"allowFrom": (), "allowTo": ()},
             }
         },
         "nodePools": {},
@@ -131,6 +136,51 @@ def test_everything_at_once(load: Load) -> None:
         },
     }
     assert set(secrets) == {"apiToken", "database.password"}
+
+
+GATEWAY = {"name": "shared", "namespace": "gateways", "listener": "https", "proxyNamespace": "proxies"}
+PEERS = [{"namespace": "web"}, {"namespace": "web", "pods": {"app": "shop"}}, {"pods": {"job": "batch"}}]
+
+
+@pytest.mark.parametrize(
+    ("section", "value"),
+    [
+        ("service", {"type": "LoadBalancer", "internal": True, "sourceRanges": ("10.0.0.0/8", "2001:db8::/32")}),
+        ("service", {"annotations": {"example.com/zone": "a"}}),
+        ("ingress", {"host": "digits.example.com", "class": "nginx", "controllerNamespace": "ingress-nginx"}),
+        ("ingress", {"host": "d.example.com", "controllerNamespace": "i", "tls": {"clusterIssuer": "letsencrypt"}}),
+        ("route", {"host": "digits.example.com", "gateway": GATEWAY}),
+        (
+            "network",
+            {"allowFrom": (*PEERS, {"cidr": "10.1.0.0/16"}), "allowTo": ({"host": "db.data.svc", "port": 5432},)},
+        ),
+        ("network", {"allowTo": ({"host": "10.0.0.7", "port": 1}, {"host": "2001:db8::7", "port": 65535})}),
+    ],
+)
+def test_how_a_model_is_reached(load: Load, section: str, value: dict[str, Any]) -> None:
+    config = load(SMALLEST | {"models": {"digits": {"image": f"r.example.com/m@{DIGEST}", section: value}}}).config
+    model = config.models["digits"].model_dump(by_alias=True, exclude_defaults=True)
+    assert model[section] == value
+
+
+def test_a_canary_gets_its_share_of_a_route(load: Load) -> None:
+    route = {"host": "digits.example.com", "gateway": {"name": "shared", "namespace": "gateways"}}
+    canary = {"image": f"r.example.com/m@{DIGEST}", "weight": 0, "replicas": 2}
+    model = {"image": f"r.example.com/m@{DIGEST}", "route": route, "canary": canary}
+    config = load(SMALLEST | {"models": {"digits": model}}).config.models["digits"]
+    assert config.canary is not None
+    assert config.canary.model_dump() == canary
+
+
+def test_a_gateway_may_be_a_default_and_each_model_has_its_host(load: Load) -> None:
+    gateway = {"name": "shared", "namespace": "gateways"}
+    models = {name: {"image": f"r.example.com/m@{DIGEST}", "route": {"host": f"{name}.example.com"}} for name in "ab"}
+    config = load(SMALLEST | {"models": models, "modelDefaults": {"route": {"gateway": gateway}}}).config
+    assert [model.route.host for model in config.models.values() if model.route] == ["a.example.com", "b.example.com"]
+
+
+def test_policies_are_switched_off_as_pulumi_config_set_writes_it(load: Load) -> None:
+    assert load(SMALLEST | {"network": {"defaultDeny": False}}).config.network.default_deny is False
 
 
 def test_a_number_of_replicas_is_a_range_of_one(load: Load) -> None:
@@ -213,10 +263,10 @@ def test_models_that_are_built_elsewhere_need_no_private_key(load: Load) -> None
     loaded = load(SMALLEST | {"models": promoted, "signing": {"publicKey": public_key}})
     assert loaded.secrets == {}
     built = load(
-        SMALLEST | {"signing": {"publicKey": public_key, "privateKey": "signingKey"}}, secrets={"signingKey": "canary"}
+        SMALLEST | {"signing": {"publicKey": public_key, "privateKey": "signingKey"}}, secrets={"signingKey": "hidden"}
     )
     assert set(built.secrets) == {"signingKey"}
-    assert "canary" not in repr(built.config)
+    assert "hidden" not in repr(built.config)
 
 
 def test_the_namespace_of_the_keys_is_the_same_under_another_project_name(load: Load) -> None:

@@ -17,9 +17,12 @@ Mistakes = Callable[..., list[str]]
 
 MODEL_KEYS = (
     "source, image, runtime, files, container, replicas, resources, env, secrets, ports, service, "
-    "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout, nodePool, gpus"
+    "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout, nodePool, gpus, "
+    "ingress, route, canary, network"
 )
-SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools"
+SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools, network"
+DIGITS = SMALLEST["models"]["digits"]
+ROUTE = {"host": "digits.example.com", "gateway": {"name": "shared", "namespace": "gateways"}}
 REPLICAS = "a whole number from 1 to 1000, or a section with min and max for an autoscaler"
 REPLICAS_KEYS = "min, max, targetCPUUtilization, behavior"
 MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)"
@@ -419,7 +422,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "-> pulumi config set --path 'model-serving:models.digits.spread.zone' required --stack dev",
     ),
     "a budget that keeps nodes": (
-        "models.digits", {**SMALLEST["models"]["digits"], "replicas": 2, "disruptionBudget": {"minAvailable": 2}},
+        "models.digits", {**DIGITS, "replicas": 2, "disruptionBudget": {"minAvailable": 2}},
         "model-serving:models.digits.disruptionBudget: minAvailable 2 of 2 replicas lets no pod leave: its node could "
         "never be drained -> lower minAvailable, raise replicas (replicas.min), or use maxUnavailable: 1",
     ),
@@ -448,7 +451,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "models.digits.priorityClass", 1000,
         "model-serving:models.digits.priorityClass: 1000 is not a Kubernetes object name; allowed: 1 to 253 lower-case "
         'letters, digits, "-" and ".", with a letter or digit at both ends '
-        "-> pulumi config set --path 'model-serving:models.digits.priorityClass' registry-login --stack dev",
+        "-> pulumi config set --path 'model-serving:models.digits.priorityClass' online --stack dev",
     ),
     "memory in GB": (
         "models.digits.resources.limits.memory", "1GB",
@@ -659,6 +662,170 @@ CASES: dict[str, tuple[str, Any, str]] = {
         'letters, digits, "-", "." and "_", with a letter or digit at both ends -> rename it, or '
         "pulumi config rm --path 'model-serving:prices.perHour[\"g2 standard\"]' --stack dev",
     ),
+    "a load balancer's settings without a load balancer": (
+        "models.digits.service",
+        {"type": "NodePort", "internal": True, "sourceRanges": ["10.0.0.0/8"]},
+        "model-serving:models.digits.service: internal and sourceRanges would do nothing for a Service of type "
+        "NodePort; allowed with: LoadBalancer -> set service.type, or take them out",
+    ),
+    "a range of addresses with bits beyond its prefix": (
+        "models.digits.service",
+        {"type": "LoadBalancer", "sourceRanges": ["10.0.0.1/8"]},
+        'model-serving:models.digits.service.sourceRanges[0]: "10.0.0.1/8" is not a range of addresses; allowed: '
+        "addresses in CIDR notation without bits beyond the prefix: 10.0.0.0/8, 2001:db8::/32 -> pulumi config "
+        "set --path 'model-serving:models.digits.service.sourceRanges[0]' 10.0.0.0/8 --stack dev",
+    ),
+    "an annotation with a space": (
+        "models.digits.service.annotations",
+        {"my key": "a"},
+        'model-serving:models.digits.service.annotations["my key"]: "my key" is not possible as a name here; allowed: '
+        "a Kubernetes label's key: an optional domain and /, and at most 63 letters, digits, \"-\", \"_\" and \".\" "
+        "-> rename it, or pulumi config rm --path 'model-serving:models.digits.service.annotations[\"my key\"]' "
+        "--stack dev",
+    ),
+    "a host with a scheme": (
+        "models.digits.ingress",
+        {"host": "https://digits.example.com", "controllerNamespace": "ingress-nginx"},
+        'model-serving:models.digits.ingress.host: "https://digits.example.com" is not a host name; allowed: a '
+        "full DNS name in lower case, without scheme, port or wildcard -> pulumi config set --path "
+        "'model-serving:models.digits.ingress.host' digits.example.com --stack dev",
+    ),
+    "a host of everybody": (
+        "models.digits.route",
+        {"host": "*.example.com", "gateway": {"name": "shared", "namespace": "gateways"}},
+        'model-serving:models.digits.route.host: "*.example.com" is not a host name; allowed: a full DNS name in '
+        "lower case, without scheme, port or wildcard -> pulumi config set --path "
+        "'model-serving:models.digits.route.host' digits.example.com --stack dev",
+    ),
+    "an ingress without a host": (
+        "models.digits.ingress",
+        {"controllerNamespace": "ingress-nginx"},
+        "model-serving:models.digits.ingress.host: is required and missing; allowed: a full DNS name in lower "
+        "case, without scheme, port or wildcard -> pulumi config set --path "
+        "'model-serving:models.digits.ingress.host' digits.example.com --stack dev",
+    ),
+    "an ingress whose controller is kept out": (
+        "models.digits.ingress",
+        {"host": "digits.example.com"},
+        "model-serving:models.digits.ingress.controllerNamespace: is required and missing: the network policy "
+        "lets only those in that the stack file names; allowed: the namespace of the controller's pods, or "
+        "network.allowFrom with their addresses -> pulumi config set --path "
+        "'model-serving:models.digits.ingress.controllerNamespace' ingress-nginx --stack dev",
+    ),
+    "a certificate from nowhere": (
+        "models.digits.ingress",
+        {"host": "digits.example.com", "controllerNamespace": "ingress-nginx", "tls": {}},
+        "model-serving:models.digits.ingress.tls: none of secret, issuer (cert-manager's in this namespace) and "
+        "clusterIssuer are given; a certificate comes from exactly one -> keep one of them; without a "
+        "certificate, take tls out",
+    ),
+    "a certificate from two places": (
+        "models.digits.ingress",
+        {"host": "digits.example.com", "controllerNamespace": "ingress-nginx", "tls": {"secret": "a", "issuer": "b"}},
+        "model-serving:models.digits.ingress.tls: 2 of secret, issuer (cert-manager's in this namespace) and "
+        "clusterIssuer are given; a certificate comes from exactly one -> keep one of them; without a "
+        "certificate, take tls out",
+    ),
+    "a certificate as a truth": (
+        "models.digits.ingress",
+        {"host": "digits.example.com", "controllerNamespace": "ingress-nginx", "tls": True},
+        "model-serving:models.digits.ingress.tls: true is not a section; keys allowed in it: secret, issuer, "
+        "clusterIssuer -> pulumi config set --path 'model-serving:models.digits.ingress.tls.secret' "
+        "example-com-tls --stack dev",
+    ),
+    "a route without a gateway": (
+        "models.digits.route",
+        {"host": "digits.example.com"},
+        "model-serving:models.digits.route.gateway: is required and missing; allowed: a section with name, namespace, "
+        "listener, proxyNamespace -> pulumi config set --path 'model-serving:models.digits.route.gateway.name' gateway "
+        "--stack dev",
+    ),
+    "a gateway without a namespace": (
+        "models.digits.route",
+        {"host": "digits.example.com", "gateway": {"name": "shared"}},
+        "model-serving:models.digits.route.gateway.namespace: is required and missing; allowed: 1 to 63 "
+        'lower-case letters, digits and "-", with a letter or digit at both ends -> pulumi config set --path '
+        "'model-serving:models.digits.route.gateway.namespace' gateways --stack dev",
+    ),
+    "a canary without a route": (
+        "models.digits.canary",
+        {"image": EXAMPLE_IMAGE, "weight": 10},
+        "model-serving:models.digits.canary: needs a route: only the Gateway API divides requests by weight; a "
+        "Service divides them by pods, and an Ingress in a way of its controller's own -> pulumi config set "
+        "--path 'model-serving:models.digits.route.gateway.name' gateway --stack dev",
+    ),
+    "a canary that gets more than all": (
+        "models.digits",
+        {**DIGITS, "canary": {"image": EXAMPLE_IMAGE, "weight": 110}, "route": ROUTE},
+        "model-serving:models.digits.canary.weight: 110 is not a percentage; allowed: a whole number from 0 to "
+        "100: how many of a hundred requests -> pulumi config set --path "
+        "'model-serving:models.digits.canary.weight' 10 --stack dev",
+    ),
+    "a canary by tag": (
+        "models.digits",
+        {**DIGITS, "canary": {"image": "r.example.com/m:latest", "weight": 1}, "route": ROUTE},
+        'model-serving:models.digits.canary.image: "r.example.com/m:latest" is not an image by digest; allowed: '
+        "repository@sha256:<64 hex digits>; a tag alone can change under a running service -> pulumi config set "
+        f"--path 'model-serving:models.digits.canary.image' {EXAMPLE_IMAGE} --stack dev",
+    ),
+    "a canary without a weight": (
+        "models.digits",
+        {**DIGITS, "canary": {"image": EXAMPLE_IMAGE}, "route": ROUTE},
+        "model-serving:models.digits.canary.weight: is required and missing; allowed: a whole number from 0 to "
+        "100: how many of a hundred requests -> pulumi config set --path "
+        "'model-serving:models.digits.canary.weight' 10 --stack dev",
+    ),
+    "callers that are nobody": (
+        "models.digits.network.allowFrom",
+        [{}],
+        "model-serving:models.digits.network.allowFrom[0]: is neither pods (namespace, pods or both) nor "
+        "addresses (cidr), or it is both -> give namespace, pods (labels by name), or cidr",
+    ),
+    "callers that are pods and addresses": (
+        "models.digits.network.allowFrom",
+        [{"namespace": "web", "cidr": "10.0.0.0/8"}],
+        "model-serving:models.digits.network.allowFrom[0]: is neither pods (namespace, pods or both) nor "
+        "addresses (cidr), or it is both -> give namespace, pods (labels by name), or cidr",
+    ),
+    "callers by a label that is none": (
+        "network.allowFrom",
+        [{"pods": {"app": "my shop"}}],
+        'model-serving:network.allowFrom[0].pods.app: "my shop" is not possible here; allowed: at most 63 letters, '
+        'digits, "-", "_" and ".", with a letter or digit at both ends; put numbers, true and false in quotes '
+        "-> pulumi config set --path 'model-serving:network.allowFrom[0].pods.app' vision --stack dev",
+    ),
+    "a host to call with a scheme": (
+        "models.digits.network.allowTo",
+        [{"host": "https://features.example.com", "port": 443}],
+        'model-serving:models.digits.network.allowTo[0].host: "https://features.example.com" is not a host; '
+        "allowed: in lower case a DNS name, a Service (name or name.namespace.svc) or an IP address -> pulumi "
+        "config set --path 'model-serving:models.digits.network.allowTo[0].host' features.example.com --stack dev",
+    ),
+    "a host to call without a port": (
+        "models.digits.network.allowTo",
+        [{"host": "features.example.com"}],
+        "model-serving:models.digits.network.allowTo[0].port: is required and missing; allowed: a whole number "
+        "from 1 to 65535 -> pulumi config set --path 'model-serving:models.digits.network.allowTo[0].port' 443 "
+        "--stack dev",
+    ),
+    "a host to call at no port": (
+        "models.digits.network.allowTo",
+        [{"host": "features.example.com", "port": 0}],
+        "model-serving:models.digits.network.allowTo[0].port: 0 is not a port; allowed: a whole number from 1 to "
+        "65535 -> pulumi config set --path 'model-serving:models.digits.network.allowTo[0].port' 443 --stack dev",
+    ),
+    "a switch that is neither on nor off": (
+        "network.defaultDeny",
+        "maybe",
+        'model-serving:network.defaultDeny: "maybe" is not a switch; allowed: true or false -> pulumi config set '
+        "--path 'model-serving:network.defaultDeny' true --stack dev",
+    ),
+    "callers where everybody may call": (
+        "network",
+        {"defaultDeny": False, "allowFrom": [{"namespace": "web"}]},
+        "model-serving:network.allowFrom: would do nothing: with network.defaultDeny false, everybody may connect "
+        "-> pulumi config rm --path 'model-serving:network.allowFrom' --stack dev",
+    ),
 }  # fmt: skip
 
 
@@ -812,6 +979,61 @@ def test_a_public_key_is_one_line(mistakes: Mistakes) -> None:
         "KEY -pubout -outform DER | base64 -w0 "
         f"-> pulumi config set --path 'model-serving:signing.publicKey' {PUBLIC_KEY} --stack dev"
     ]
+
+
+def test_a_way_from_outside_is_one(mistakes: Mistakes) -> None:
+    ingress = {"host": "digits.example.com", "controllerNamespace": "ingress-nginx"}
+    assert mistakes(changed("models.digits", {**DIGITS, "ingress": ingress, "route": ROUTE})) == [
+        "model-serving:models.digits.route: ingress and route are given; a model has one way from outside "
+        "-> keep one of them"
+    ]
+
+
+def test_two_models_at_one_host(mistakes: Mistakes) -> None:
+    models = {name: {"image": EXAMPLE_IMAGE, "route": ROUTE} for name in ("digits", "iris")}
+    assert mistakes(SMALLEST | {"models": models}) == [
+        'model-serving:models.iris.route.host: "digits.example.com" is the host of digits already; every model has '
+        "its own -> pulumi config set --path 'model-serving:models.iris.route.host' iris.example.com --stack dev"
+    ]
+
+
+def test_a_model_with_the_name_of_a_canary(mistakes: Mistakes) -> None:
+    canary = {"image": EXAMPLE_IMAGE, "weight": 10}
+    models = {"m": {"image": EXAMPLE_IMAGE, "route": ROUTE, "canary": canary}, "m-canary": {"image": EXAMPLE_IMAGE}}
+    assert mistakes(SMALLEST | {"models": models}) == [
+        "model-serving:models.m-canary: is the name of the canary of m; allowed: any other name -> rename it"
+    ]
+
+
+def test_a_canary_of_all_models(mistakes: Mistakes) -> None:
+    models = {"digits": {"image": EXAMPLE_IMAGE, "route": ROUTE}}
+    defaults = {"canary": {"image": EXAMPLE_IMAGE, "weight": 10}}
+    [line] = mistakes(SMALLEST | {"models": models, "modelDefaults": defaults})
+    assert line.startswith("model-serving:modelDefaults.canary: cannot be a default: every model has its own;")
+
+
+def test_holes_in_policies_that_are_switched_off(mistakes: Mistakes) -> None:
+    own = {"allowFrom": [{"namespace": "web"}], "allowTo": [{"host": "features.example.com", "port": 443}]}
+    lines = mistakes(changed("models.digits.network", own) | {"network": {"defaultDeny": False}})
+    assert [line.partition(" -> ")[0] for line in lines] == [
+        f"model-serving:models.digits.network.{key}: would do nothing: with network.defaultDeny false, everybody may "
+        "connect"
+        for key in ("allowFrom", "allowTo")
+    ]
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        {"network": {"allowFrom": [{"cidr": "10.0.0.0/8"}]}},
+        {"network": {"defaultDeny": False}},
+        {"models": {"digits": {"image": EXAMPLE_IMAGE, "network": {"allowFrom": [{"namespace": "nginx"}]}}}},
+    ],
+)
+def test_an_ingress_that_is_let_in_otherwise(load: Callable[..., Any], opened: dict[str, Any]) -> None:
+    config = copy.deepcopy(SMALLEST | opened)
+    config["models"]["digits"]["ingress"] = {"host": "digits.example.com"}
+    assert load(config)
 
 
 def test_a_broken_section_is_shown_as_such(mistakes: Mistakes) -> None:
