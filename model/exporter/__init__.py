@@ -1,4 +1,4 @@
-"""Turns a model's source folder into what the server loads: model.onnx and contract.json.
+"""Turns a model's source folder into what the server loads: a model (ONNX, or a SavedModel) and contract.json.
 
     python -m exporter SOURCE OUT --framework keras
 

@@ -1,4 +1,4 @@
-"""The one kind of failure that the build log shows without a traceback."""
+"""The failures that the build log shows without a traceback."""
 
 
 class ExportError(Exception):
@@ -9,3 +9,7 @@ class ExportError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class ConversionError(ExportError):
+    """The model has no form in ONNX. Another way to serve it may be open."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .artifact import find
-from .errors import ExportError
+from .errors import ConversionError, ExportError
 from .folder import Arrays
 
 if TYPE_CHECKING:
@@ -97,26 +97,41 @@ class KerasModel:
 
         Outputs are in the order in which TensorFlow flattens them, and so in that of the exported file.
         """
-        single = len(self.input_names) == 1
-        answer = self._model.predict(inputs[self.input_names[0]] if single else inputs, verbose=0)
+        import tensorflow as tf
+
+        # Keras takes texts as TensorFlow's tensors only.
+        given = {name: tf.constant(value) if value.dtype.kind == "O" else value for name, value in inputs.items()}
+        answer = self._model.predict(given[self.input_names[0]] if len(given) == 1 else given, verbose=0)
+        return {name: np.asarray(value) for name, value in self._by_name(answer).items()}
+
+    def _by_name(self, answer: Any) -> dict[str, Any]:
         if isinstance(answer, dict):
-            return {name: np.asarray(answer[name]) for name in sorted(answer)}
+            return {name: answer[name] for name in sorted(answer)}
         values = answer if isinstance(answer, list | tuple) else [answer]
         # A Sequential model has no names for its outputs; these are what Keras' own export calls them.
         names = getattr(self._model, "output_names", None) or [f"output_{place}" for place in range(len(values))]
-        return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
+        return dict(zip(names, values, strict=True))
 
     def export(self, path: Path, sample: Arrays) -> None:
         """Writes the model as ONNX with an open batch size.
 
-        Raises: ExportError: Keras or tf2onnx cannot express the model in ONNX.
+        Raises: ConversionError: Keras or tf2onnx cannot express the model in ONNX.
         """
         try:
             self._model.export(str(path), format="onnx", verbose=False)
         except Exception as error:  # whatever stops the converter: the message is for the model's author
-            raise ExportError(
+            raise ConversionError(
                 f"Keras cannot export the model to ONNX: {type(error).__name__}: {error}. "
                 "Use layers that have an ONNX form; a layer in Python code has none"
             ) from error
         if not path.is_file():
-            raise ExportError("Keras' ONNX export wrote no file")
+            raise ConversionError("Keras' ONNX export wrote no file")
+
+    def export_saved_model(self, folder: Path) -> None:
+        """Writes the model as a SavedModel, with the model's names for inputs and outputs, and an open batch size.
+
+        Raises: ExportError: Keras cannot trace the model.
+        """
+        from . import keras_saved_model
+
+        keras_saved_model.export(self._model, self._by_name, folder)

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 
 from .contract import datatype
-from .errors import ExportError
+from .errors import ConversionError, ExportError
 from .folder import Arrays
 
 BATCH = "batch"
@@ -19,7 +19,8 @@ def canonicalise(path: Path, output_names: Sequence[str]) -> None:
 
     tf2onnx numbers the values in between, and those it drops as doubles, in an order that changes from run to run.
 
-    Raises: ExportError: the file is not a valid model, has other outputs than the source, or a fixed batch size.
+    Raises: ExportError: it has other outputs than the source, or a fixed batch size; ConversionError: the file is not
+    a valid model.
     """
     model = onnx.load(path)
     graph = model.graph
@@ -51,7 +52,7 @@ def canonicalise(path: Path, output_names: Sequence[str]) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(
+        raise ConversionError(
             f"the exported ONNX is not valid: {error}. Layers in Python code have no ONNX form"
         ) from error
     path.write_bytes(model.SerializeToString(deterministic=True))
@@ -94,11 +95,11 @@ class OnnxModel:
     """The exported file in the runtime that will serve it."""
 
     def __init__(self, path: Path) -> None:
-        """Raises: ExportError: ONNX Runtime cannot load the file."""
+        """Raises: ConversionError: ONNX Runtime cannot load the file."""
         try:
             self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base of their own
-            raise ExportError(f"ONNX Runtime cannot load the exported model: {error}") from error
+            raise ConversionError(f"ONNX Runtime cannot load the exported model: {error}") from error
         self._graph = onnx.load(path, load_external_data=False).graph
 
     def signature(self) -> dict[str, Any]:

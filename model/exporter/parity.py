@@ -7,7 +7,7 @@ from .errors import ExportError
 from .folder import GOALS, Arrays, Goal
 
 MAX_DIFFERENCE = 1e-5
-"""Largest difference between the source framework's and ONNX Runtime's answers that the build accepts.
+"""Largest difference between the source framework's and the serving runtime's answers that the build accepts.
 
 Both compute in float32, whose rounding is 6e-8 of the value; sums over a network's layers leave it near 1e-6.
 """
@@ -28,7 +28,7 @@ def max_difference(expected: Arrays, got: Arrays) -> float:
     for name, values in expected.items():
         if values.shape != got[name].shape:
             raise ExportError(
-                f"output {name}: shape {list(got[name].shape)} from ONNX Runtime, {list(values.shape)} from the source"
+                f"output {name}: shape {list(got[name].shape)} from the export, {list(values.shape)} from the source"
             )
         if values.dtype.kind == "O":
             largest = largest if np.array_equal(values, got[name]) else np.inf

@@ -10,13 +10,16 @@ from typing import Any, Protocol, cast
 
 import onnxruntime
 
-from . import contract, parity, quantization
-from .errors import ExportError
+from . import contract, parity, quantization, saved_model
+from .errors import ConversionError, ExportError
 from .folder import GOALS, Arrays, Goal, HeldOut, load_folder
 from .onnx_file import OnnxModel, canonicalise
 
 MODEL_FILE = "model.onnx"
 FRAMEWORKS = ("keras", "tensorflow", "pytorch", "sklearn", "onnx")
+
+RUNTIMES = {"onnx": FRAMEWORKS, "tensorflow": ("keras", "tensorflow")}
+"""What serves a model -> the frameworks whose models it can serve."""
 
 SAMPLE = 4
 """Examples that an export may trace the model with; more than one, since a size of 1 is taken for a constant."""
@@ -43,6 +46,21 @@ class TrainedModel(Protocol):
         ...
 
 
+class SavedModelSource(TrainedModel, Protocol):
+    """What those of RUNTIMES["tensorflow"] must offer, too."""
+
+    def export_saved_model(self, folder: Path) -> None:
+        """Writes the model as a SavedModel with an open batch size."""
+        ...
+
+
+class Exported(Protocol):
+    """A model as it will be served, in the runtime that will serve it."""
+
+    def signature(self) -> dict[str, Any]: ...
+    def predict(self, inputs: Arrays) -> Arrays: ...
+
+
 class Framework(Protocol):
     """A module of this package named after its framework, such as keras_framework."""
 
@@ -58,10 +76,13 @@ def export(
     framework: str,
     report: Callable[[str], None],
     *,
+    runtime: str = "onnx",
     artifact: Path | None = None,
     quantization_loss: float | None = None,
 ) -> None:
-    """Trains the folder's model and writes model.onnx and contract.json into `out`, which it empties first.
+    """Trains the folder's model and writes it and contract.json into `out`, which it empties first.
+
+    The model is model.onnx, or for the `runtime` tensorflow the folder saved_model.
 
     With `artifact`, a folder that holds a finished model, it reads that one instead of training. The folder's
     held_out() and goal are what it is judged by, too. With `quantization_loss` the weights become int8, unless that
@@ -77,6 +98,7 @@ def export(
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     try:
+        _check_runtime(runtime, framework, quantization_loss)
         step(f"loading {framework}")
         adapter = load_framework(framework)
         adapter.prepare()
@@ -95,11 +117,13 @@ def export(
         step(f"{metric} {measured:.4f} of {len(held_out.labels)} examples")
         parity.check_quality(folder.goal, measured)
 
-        step("exporting to ONNX")
-        path = out / MODEL_FILE
-        model.export(path, held_out.rows(0, SAMPLE))
-        canonicalise(path, list(expected))
-        exported = OnnxModel(path)
+        exported: Exported
+        if runtime == "tensorflow":
+            step("exporting as a SavedModel")
+            exported = _to_saved_model(cast(SavedModelSource, model), out / saved_model.FOLDER, list(expected))
+        else:
+            step("exporting to ONNX")
+            exported = _to_onnx(framework, model, out / MODEL_FILE, held_out, list(expected))
         difference = parity.max_difference(expected, exported.predict(held_out.inputs))
         step(f"largest difference from {framework} {difference:.2e}, allowed {parity.MAX_DIFFERENCE:g}")
         parity.check_parity(difference)
@@ -108,7 +132,7 @@ def export(
         tolerance = contract.GOLDEN_TOLERANCE
         if quantization_loss is not None:
             step("quantizing")
-            exported, after, error = _quantize(path, folder.goal, held_out, expected, measured, quantization_loss)
+            exported, after, error = _quantize(out / MODEL_FILE, folder.goal, held_out, expected, measured, quantization_loss)
             step(f"{metric} {after:.4f} quantized, largest difference {error:.2e}")
             metrics |= {f"{metric}_quantized": after, "quantization_max_difference": error}
             tolerance += quantization.TOLERANCE_FACTOR * error
@@ -118,12 +142,53 @@ def export(
             signature=exported.signature(),
             goldens=_goldens(held_out, model, tolerance),
             metrics=metrics,
-            framework={"name": framework, "versions": {**adapter.versions(), "onnxruntime": onnxruntime.__version__}},
+            framework={"name": framework, "versions": adapter.versions() | _runtime_versions(runtime)},
         )
-        step(f"wrote {MODEL_FILE} (SHA-256 {contract.sha256(path)}) and {contract.CONTRACT_FILE}")
+        for path in sorted(path for path in out.rglob("*") if path.is_file()):
+            step(f"wrote {path.relative_to(out)} (SHA-256 {contract.sha256(path)})")
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
+
+
+def _check_runtime(runtime: str, framework: str, quantization_loss: float | None) -> None:
+    if framework in FRAMEWORKS and framework not in RUNTIMES[runtime]:
+        raise ExportError(
+            f"runtime {runtime} serves no models of {framework}; it serves those of {' and '.join(RUNTIMES[runtime])}"
+        )
+    if runtime != "onnx" and quantization_loss is not None:
+        raise ExportError("int8 weights are possible with runtime onnx only. Take quantization out of the stack file")
+
+
+def _to_onnx(
+    framework: str, model: TrainedModel, path: Path, held_out: HeldOut, output_names: Sequence[str]
+) -> OnnxModel:
+    try:
+        model.export(path, held_out.rows(0, SAMPLE))
+        canonicalise(path, output_names)
+        return OnnxModel(path)
+    except ConversionError as error:
+        if framework not in RUNTIMES["tensorflow"]:
+            raise
+        raise ExportError(
+            f"{error}. Or serve the model with TensorFlow itself, in a larger image: write runtime: tensorflow beside "
+            "the source in the stack file"
+        ) from error
+
+
+def _to_saved_model(
+    model: SavedModelSource, folder: Path, output_names: Sequence[str]
+) -> saved_model.LoadedSavedModel:
+    model.export_saved_model(folder)
+    saved_model.canonicalise(folder)
+    exported = saved_model.LoadedSavedModel(folder)
+    exported.arrange(model.input_names, output_names)
+    return exported
+
+
+def _runtime_versions(runtime: str) -> dict[str, str]:
+    # TensorFlow's own is among the framework's.
+    return {"onnxruntime": onnxruntime.__version__} if runtime == "onnx" else {}
 
 
 def _quantize(

@@ -1,9 +1,10 @@
-"""Serves one ONNX model over the Open Inference Protocol v2, after the model has proved itself.
+"""Serves one model over the Open Inference Protocol v2, after the model has proved itself.
 
     MODEL_NAME=digits python -m server
 
 Each module has one job: settings (environment), cpus (the container's share), contract (is this the model that was
-built?), session (ONNX Runtime), protocol (bytes to tensors and back), app (HTTP), metrics, logs, serve (life cycle).
+built?), session (ONNX Runtime) or tensorflow_session, accelerators (its GPU), protocol (bytes to tensors and back), app
+(HTTP), metrics, logs, serve (life cycle).
 """
 
 import os

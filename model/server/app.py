@@ -305,7 +305,7 @@ def _metadata(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "versions": [model.version],
-        "platform": "onnxruntime_onnx",
+        "platform": model.session.platform,
         "inputs": [_tensor_metadata(spec) for spec in model.signature.inputs],
         "outputs": [_tensor_metadata(spec) for spec in model.signature.outputs],
     }

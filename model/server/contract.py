@@ -14,7 +14,8 @@ from .protocol import Tensor, decode_request, decode_tensor
 from .tensors import DATATYPES, InferRequest, Signature, Tensors, TensorSpec
 
 CONTRACT_FILE = "contract.json"
-MODEL_FILE = "model.onnx"
+ONNX_FILE = "model.onnx"
+SAVED_MODEL_FILE = "saved_model/saved_model.pb"
 VERSION = 1
 
 
@@ -59,8 +60,8 @@ def read(folder: Path) -> tuple[Contract, str]:
         raise RefusalError(f"{CONTRACT_FILE}: {error}") from error
     if contract.contract_version != VERSION:
         raise RefusalError(f"{CONTRACT_FILE}: version {contract.contract_version}; this server reads version {VERSION}")
-    if MODEL_FILE not in contract.files:
-        raise RefusalError(f"{CONTRACT_FILE}: no SHA-256 of {MODEL_FILE}")
+    if len({ONNX_FILE, SAVED_MODEL_FILE} & contract.files.keys()) != 1:
+        raise RefusalError(f"{CONTRACT_FILE}: must hold the SHA-256 of either {ONNX_FILE} or {SAVED_MODEL_FILE}")
     if not contract.golden:
         raise RefusalError(f"{CONTRACT_FILE}: no golden requests, so nothing proves what the model answers")
     for spec in (*contract.signature.inputs, *contract.signature.outputs):
@@ -98,7 +99,8 @@ def verify_signature(contract: Contract, loaded: Signature) -> None:
         ("input", contract.signature.inputs, loaded.inputs),
         ("output", contract.signature.outputs, loaded.outputs),
     ):
-        if expected != found:
+        # Names, not places: a SavedModel has no order.
+        if {spec.name: spec for spec in expected} != {spec.name: spec for spec in found}:
             raise RefusalError(f"signature: the model's {role}s are {_show(found)}, contract says {_show(expected)}")
 
 

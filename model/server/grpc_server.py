@@ -136,7 +136,7 @@ class GrpcServer:
         return CLASSES["ModelMetadataResponse"](
             name=model.name,
             versions=[model.version],
-            platform="onnxruntime_onnx",
+            platform=model.session.platform,
             inputs=[_metadata(spec) for spec in model.signature.inputs],
             outputs=[_metadata(spec) for spec in model.signature.outputs],
         )

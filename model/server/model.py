@@ -1,17 +1,31 @@
 """A model that has proved itself."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from . import batching, signature
 from . import contract as contracts
 from .contract import Contract
-from .session import Session
+from .errors import RefusalError
 from .tensors import InferRequest, Signature, Tensors
 
 QUICK_SECONDS = 0.0005
 """A model that answers as quickly is given one thread."""
+
+
+class Session(Protocol):
+    """A loaded model in its runtime: session.Session, tensorflow_session.TensorFlowSession."""
+
+    platform: str
+    """The runtime and its format, as the Open Inference Protocol names them."""
+    signature: Signature
+
+    def run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
+        """The answers by output name; in several threads at once. Raises: RequestError."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +54,13 @@ class Model:
 
 
 def load(
-    name: str, folder: Path, threads: int, *, batched: bool = False, signed: tuple[Path, str] | None = None
+    name: str,
+    folder: Path,
+    threads: int,
+    *,
+    accelerator: str = "none",
+    batched: bool = False,
+    signed: tuple[Path, str] | None = None,
 ) -> Model:
     """Verifies the files, loads the model, replays its golden requests; in a batch, too, if it is to be `batched`.
 
@@ -53,7 +73,7 @@ def load(
     if signed:
         signature.verify(*signed, contract, digest)
     contracts.verify_files(contract, folder)
-    session = Session(folder / contracts.MODEL_FILE, threads)
+    session = _open(contract, folder, threads, accelerator)
     contracts.verify_signature(contract, session.signature)
     if batched:
         batching.check_possible(session.signature)
@@ -66,9 +86,10 @@ def load(
         return answers
 
     contracts.replay(contract, infer)
-    if threads > 1 and min(seconds) <= QUICK_SECONDS:
+    is_onnx = contracts.ONNX_FILE in contract.files
+    if threads > 1 and min(seconds) <= QUICK_SECONDS and is_onnx and accelerator == "none":
         # To share so little work among threads takes longer than the work.
-        session = Session(folder / contracts.MODEL_FILE, threads=1)
+        session = _open(contract, folder, 1, accelerator)
         contracts.replay(contract, infer)
     if batched:
         batching.prove(contract, session.run)
@@ -80,3 +101,18 @@ def load(
         load_seconds=time.perf_counter() - started,
         answer_seconds=min(seconds),
     )
+
+
+def _open(contract: Contract, folder: Path, threads: int, accelerator: str) -> Session:
+    """Loads the model in its runtime, of which an image has one. Each takes time to import, TensorFlow seconds."""
+    try:
+        if contracts.ONNX_FILE in contract.files:
+            from .session import Session as OnnxSession
+
+            return OnnxSession(folder / contracts.ONNX_FILE, threads, accelerator)
+        from .tensorflow_session import TensorFlowSession
+    except ModuleNotFoundError as error:
+        raise RefusalError(f"this image has no {error.name}, which this model needs; build the image anew") from None
+    if accelerator != "none":
+        raise RefusalError(f"ACCELERATOR is {accelerator}, which a SavedModel cannot use here; allowed: none")
+    return TensorFlowSession(folder / contracts.SAVED_MODEL_FILE, threads)

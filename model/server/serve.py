@@ -134,6 +134,7 @@ def _load(settings: Settings) -> Model:
             settings.model_name,
             settings.model_dir,
             settings.threads,
+            accelerator=settings.accelerator,
             batched=settings.max_batch_size > 1,
             signed=(settings.signature, settings.public_key) if settings.public_key else None,
         )
@@ -154,6 +155,7 @@ def _announce(model: Model, settings: Settings, metrics: Metrics, started: float
         digest=model.digest,
         framework=framework,
         threads=settings.threads,
+        accelerator=settings.accelerator,
         port=settings.port,
         load_seconds=round(model.load_seconds, 3),
         seconds_since_start=round(time.monotonic() - started, 3),

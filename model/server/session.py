@@ -7,6 +7,7 @@ from typing import cast
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
+from . import accelerators
 from .errors import RefusalError, RequestError, overloaded
 from .tensors import Signature, Tensors, TensorSpec
 
@@ -30,18 +31,28 @@ _DATATYPES = {
 class Session:
     """A loaded model. `run` may be called from several threads at once."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        """Raises: RefusalError: ONNX Runtime cannot load the file, or it has values that the protocol cannot name."""
+    platform = "onnxruntime_onnx"
+
+    def __init__(self, path: Path, threads: int, accelerator: str = "none") -> None:
+        """`threads` are the processor's; `accelerator` is one of accelerators.ACCELERATORS.
+
+        Raises: RefusalError: ONNX Runtime cannot load the file, it has values that the protocol cannot name, or the
+        accelerator is not here.
+        """
+        accelerators.check(accelerator, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Waiting threads that spin burn the CPU time that the control group grants to the others.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            # Providers are named, so that a missing one is an error and never a silent fallback.
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            # Providers are named, and a missing one is an error, never a silent fallback.
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=accelerators.providers(accelerator), enable_fallback=0
+            )
         except Exception as error:  # its exceptions share no base of their own
             raise RefusalError(f"{path.name}: ONNX Runtime cannot load it: {error}") from error
+        accelerators.check_used(accelerator, self._session.get_providers())
         self._symbols = {value.name: value.shape for value in self._session.get_inputs()}
         symbols = [size for shape in self._symbols.values() for size in shape if isinstance(size, str)]
         self._shares_symbols = len(symbols) > len(set(symbols))

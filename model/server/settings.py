@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import cpus
+from .accelerators import ACCELERATORS
 from .errors import RefusalError
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -22,6 +23,7 @@ class Settings:
     port: int
     log_level: str
     threads: int
+    accelerator: str
     max_body_bytes: int
     body_timeout_seconds: float
     drain_seconds: float
@@ -43,6 +45,9 @@ class Settings:
         level = environ.get("LOG_LEVEL", "info").lower()
         if level not in LOG_LEVELS:
             raise RefusalError(f"LOG_LEVEL is {level!r}; it must be one of {', '.join(LOG_LEVELS)}")
+        accelerator = environ.get("ACCELERATOR", "none")
+        if accelerator not in ACCELERATORS:
+            raise RefusalError(f"ACCELERATOR is {accelerator!r}; it must be one of {', '.join(ACCELERATORS)}")
         port = _whole(environ, "PORT", 8080, 1, 65535)
         grpc_port = _whole(environ, "GRPC_PORT", 0, 1, 65535) if environ.get("GRPC_PORT") else None
         if grpc_port == port:
@@ -59,6 +64,7 @@ class Settings:
             port=port,
             log_level=level,
             threads=_whole(environ, "THREADS", cpus.available(), 1, 1024),
+            accelerator=accelerator,
             # JSON numbers become Python objects on the way in, up to ten times as large as their text.
             max_body_bytes=max_body_bytes,
             body_timeout_seconds=_whole(environ, "BODY_TIMEOUT_SECONDS", 30, 1, 3600),
