@@ -16,6 +16,7 @@ class ModelImageArgs:
     Attributes:
         framework: what the training code is written in; the exporter's word for it.
         source: the folder of the model's training code, relative to the project.
+        runtime: what will serve the model, and `accelerator` what will compute it: each has an image of its own.
         artifact: a finished model to build from instead of training, as the configuration names it.
         repository: registry and path; the model's name is appended.
         quantization_loss: the quality that int8 weights may cost; none for weights as they were trained.
@@ -28,6 +29,8 @@ class ModelImageArgs:
     framework: str
     source: str
     repository: str
+    runtime: str = "onnx"
+    accelerator: str = "none"
     artifact: str | None = None
     quantization_loss: float | None = None
     public_key: str | None = None
@@ -83,6 +86,10 @@ class ModelImage(pulumi.ComponentResource):
 
 def _build_args(args: ModelImageArgs, kind: str) -> dict[str, pulumi.Input[str]]:
     values: dict[str, pulumi.Input[str]] = {"FRAMEWORK": args.framework}
+    if args.runtime != "onnx":
+        values["RUNTIME"] = args.runtime
+    if args.accelerator != "none":
+        values["ACCELERATOR"] = args.accelerator
     if args.artifact is not None:
         values |= {"ARTIFACT_KIND": kind, "ARTIFACT": args.artifact}
     if args.quantization_loss is not None:

@@ -99,6 +99,8 @@ class ModelStack(pulumi.ComponentResource):
                     stack=args.stack,
                     framework=config.source.framework,
                     source=config.source.path,
+                    runtime=config.runtime,
+                    accelerator=config.accelerator,
                     artifact=config.source.artifact,
                     quantization_loss=config.source.quantization.max_loss if config.source.quantization else None,
                     public_key=signing.public_key if signing else None,

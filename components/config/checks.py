@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from components.config import defaults
 from components.config.problems import NAMESPACE, Commands, Problem, unknown_key
 from components.config.sections import GpuConfig
+from components.config.sections.runtime import OWN_RUNTIMES
 from components.config.types import SECRET_KEY
 from components.planning.names import canary_name
 
@@ -153,12 +154,29 @@ def _unverified_signatures(given: Given) -> Iterator[Problem]:
     """A stack that demands signatures must not run a server that looks at none."""
     for name, model in models_of(given.data):
         runtime = model.get("runtime")
-        if given.data.get("signing") is not None and isinstance(runtime, str) and runtime != "onnx":
+        if given.data.get("signing") is not None and isinstance(runtime, str) and runtime not in OWN_RUNTIMES:
             yield Problem(
                 path=("models", name, "runtime"),
-                message=f"{json.dumps(runtime)} verifies no signature, and signing demands one; allowed: onnx",
+                message=f"{json.dumps(runtime)} verifies no signature, and signing demands one; "
+                f"allowed: {', '.join(OWN_RUNTIMES)}",
                 fix="serve it from a stack without signing",
             )
+
+
+def _platforms_without_wheels(given: Given) -> Iterator[Problem]:
+    """TensorFlow for processors, and CUDA, are built for one kind of machine only."""
+    image = given.data.get("image")
+    platforms = image.get("platforms") if isinstance(image, dict) else None
+    if not isinstance(platforms, list) or "linux/arm64" not in platforms:
+        return
+    for name, model in models_of(given.data):
+        for key, value in (("runtime", "tensorflow"), ("accelerator", "cuda")):
+            if model.get("source") is not None and model.get(key) == value:
+                yield Problem(
+                    path=("models", name, key),
+                    message=f'"{value}" is built for linux/amd64 only, and image.platforms names linux/arm64',
+                    fix="take linux/arm64 out of image.platforms, or build this model in a stack of its own",
+                )
 
 
 def _long_names(given: Given) -> Iterator[Problem]:
@@ -323,6 +341,7 @@ _CHECKS = (
     _missing_registry,
     _missing_signing_key,
     _unverified_signatures,
+    _platforms_without_wheels,
     _long_names,
     _canary_names,
     _shared_hosts,

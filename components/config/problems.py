@@ -145,7 +145,7 @@ class Explainer:
             return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path, names[0])))
         if kind in _ADVICE:
             return Problem(path=path, message=error["msg"], fix=_ADVICE[kind])
-        if kind in ("model_folder", "model_files", "needed_by_runtime", "no_trigger_wakes"):
+        if kind in ("model_folder", "model_files", "needed_by_runtime", "runtime_of_source", "no_trigger_wakes"):
             return Problem(path=path, message=error["msg"], fix=self._set_example(path))
         return self._wrong_value(path)
 

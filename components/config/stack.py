@@ -108,7 +108,9 @@ class _Loader:
         except ValidationError as error:
             explainer = Explainer(StackConfig.model_json_schema(mode="validation"), data, self._commands)
             for detail in error.errors(include_input=False, include_url=False, include_context=True):
-                if not self._is_secret(str(detail["loc"][0])):
+                # A default that follows from what is wrong is no mistake of its own.
+                follows = detail["type"] == "default_factory_not_called"
+                if not follows and not self._is_secret(str(detail["loc"][0])):
                     detail["loc"] = defaults.origin(detail["loc"], written)
                     problems.append(explainer.explain(detail))
         if problems or config is None:

@@ -81,7 +81,7 @@ def _container(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> 
         "image_pull_policy": "IfNotPresent",
         "env_from": [{"config_map_ref": {"name": inputs.settings}}],
         "ports": [{"name": name, "container_port": port, "protocol": "TCP"} for name, port in runtime.ports.items()],
-        "resources": pools.with_gpus(_resources(config.resources.filled()), config, inputs.pool),
+        "resources": pools.with_gpus(_resources(config.resources.filled(runtime.memory)), config, inputs.pool),
         "security_context": _container_security(),
         "startup_probe": rollout.startup_probe(config, runtime),
         "readiness_probe": rollout.readiness_probe(runtime),

@@ -1,7 +1,8 @@
 """The servers that can run a model, as a pod needs to know them: how they start, listen, are asked and find the model.
 
-`onnx` is this project's own (model/server). The others are presets for servers that a team has standardised on, by
-their documentation: TensorFlow Serving 2, Triton 2 and vLLM; `image` is any other, as the stack file describes it.
+`onnx` and `tensorflow` are this project's own (model/server). The others are presets for servers that a team has
+standardised on, by their documentation: TensorFlow Serving 2, Triton 2 and vLLM; `image` is any other, as the stack
+file describes it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 # Where files of settings that a server wants are mounted.
 SETTINGS_FOLDER = "/etc/model-serving"
+
+
+# What our own server takes with a small model. TensorFlow is half a gigabyte before it has loaded anything.
+_OWN_MEMORY = {"onnx": "256Mi", "tensorflow": "768Mi", "cuda": "2Gi"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,7 @@ class Runtime:
         settings_files: files in SETTINGS_FOLDER, by name.
         model_folder: where the server looks for the model's files; None for an image that holds them.
         scratch: size of /tmp, the only place to write to.
+        memory: what the server requests where the stack file says nothing.
         shared_memory: size of /dev/shm, None for the container runtime's own 64 MiB.
     """
 
@@ -43,14 +49,15 @@ class Runtime:
     settings_files: Mapping[str, str] = field(default_factory=dict[str, str])
     model_folder: str | None = None
     scratch: str = "64Mi"
+    memory: str = "256Mi"
     shared_memory: str | None = None
 
 
 def runtime_of(model: str, config: "ModelConfig", public_key: str | None = None) -> Runtime:
     """The runtime that the configuration of a model names. Our own demands a signature of `public_key`."""
     match config.runtime:
-        case "onnx":
-            return _onnx(model, config, public_key)
+        case "onnx" | "tensorflow":
+            return _own(model, config, public_key)
         case "tf-serving":
             return _tf_serving(model, config)
         case "triton":
@@ -63,7 +70,7 @@ def runtime_of(model: str, config: "ModelConfig", public_key: str | None = None)
             return _image(config, config.container)
 
 
-def _onnx(model: str, config: "ModelConfig", public_key: str | None) -> Runtime:
+def _own(model: str, config: "ModelConfig", public_key: str | None) -> Runtime:
     ports = _ports(config, http=8080)
     return Runtime(
         ports=ports,
@@ -72,12 +79,15 @@ def _onnx(model: str, config: "ModelConfig", public_key: str | None) -> Runtime:
         environment={
             "MODEL_NAME": model,
             "PORT": str(ports["http"]),
+            # An image for a GPU says so itself; one that is not, refuses.
+            **({"ACCELERATOR": config.accelerator} if config.accelerator != "none" else {}),
             # A leaving server finishes the longest request; the pod's grace period allows for it (rollout.py).
             "DRAIN_SECONDS": str(config.request_timeout_seconds),
             **({"SIGNATURE_PUBLIC_KEY": public_key} if public_key else {}),
             # Another server in the process costs memory: only where it is asked for.
             **({"GRPC_PORT": str(ports["grpc"])} if "grpc" in ports else {}),
         },
+        memory=_OWN_MEMORY["cuda" if config.accelerator == "cuda" else config.runtime],
     )
 
 

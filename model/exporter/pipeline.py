@@ -132,7 +132,8 @@ def export(
         tolerance = contract.GOLDEN_TOLERANCE
         if quantization_loss is not None:
             step("quantizing")
-            exported, after, error = _quantize(out / MODEL_FILE, folder.goal, held_out, expected, measured, quantization_loss)
+            path = out / MODEL_FILE
+            exported, after, error = _quantize(path, folder.goal, held_out, expected, measured, quantization_loss)
             step(f"{metric} {after:.4f} quantized, largest difference {error:.2e}")
             metrics |= {f"{metric}_quantized": after, "quantization_max_difference": error}
             tolerance += quantization.TOLERANCE_FACTOR * error
@@ -176,9 +177,7 @@ def _to_onnx(
         ) from error
 
 
-def _to_saved_model(
-    model: SavedModelSource, folder: Path, output_names: Sequence[str]
-) -> saved_model.LoadedSavedModel:
+def _to_saved_model(model: SavedModelSource, folder: Path, output_names: Sequence[str]) -> saved_model.LoadedSavedModel:
     model.export_saved_model(folder)
     saved_model.canonicalise(folder)
     exported = saved_model.LoadedSavedModel(folder)

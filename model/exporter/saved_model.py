@@ -60,12 +60,15 @@ class LoadedSavedModel:
         self.outputs: dict[str, Any] = dict(sorted(self._function.structured_outputs.items()))
 
     def arrange(self, input_names: Sequence[str], output_names: Sequence[str]) -> None:
-        """Puts inputs and outputs into the source's order; a SavedModel has none. Raises: ExportError: others' names."""
+        """Puts inputs and outputs into the source's order; a SavedModel has none of its own.
+
+        Raises: ExportError: they have other names than the source's.
+        """
         for role, specs, names in (("inputs", self.inputs, input_names), ("outputs", self.outputs, output_names)):
             if set(specs) != set(names):
                 raise ExportError(
-                    f"the SavedModel has the {role} {', '.join(specs)}; its source has {', '.join(names)}. Use names of "
-                    "letters, digits and _"
+                    f"the SavedModel has the {role} {', '.join(specs)}; its source has {', '.join(names)}. Use names "
+                    "of letters, digits and _"
                 )
         self.inputs = {name: self.inputs[name] for name in input_names}
         self.outputs = {name: self.outputs[name] for name in output_names}

@@ -7,7 +7,6 @@ stack file serves it with `runtime: tensorflow`.
 import tempfile
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 

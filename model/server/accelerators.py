@@ -22,7 +22,7 @@ CUDA_OPTIONS: Mapping[str, str] = {
 CUDA_MAJOR = 13
 """What onnxruntime-gpu in requirements/cuda.in is built for."""
 
-_NODE = "accelerator: cuda needs a node with an NVIDIA GPU, its driver, and a pod that is given the GPU (nvidia.com/gpu)"
+_NODE = "accelerator: cuda needs a node with an NVIDIA GPU and its driver, and a pod that is given one (nvidia.com/gpu)"
 
 Library = Callable[[str], Any]
 

@@ -16,13 +16,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Precision is explicit: float32 is computed in float32, whatever the processor offers.
 os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "STRICT"
 
-import tensorflow as tf  # noqa: E402 # pyright: ignore[reportMissingImports] - reads these variables once
+import tensorflow as tf  # pyright: ignore[reportMissingImports]
 
 SIGNATURE = "serving_default"
 
-_DATATYPES = {
-    tf.dtypes.as_dtype(element).name: name for name, (_, element) in DATATYPES.items() if name != "BYTES"
-} | {"string": "BYTES"}
+_DATATYPES = {tf.dtypes.as_dtype(element).name: name for name, (_, element) in DATATYPES.items() if name != "BYTES"} | {
+    "string": "BYTES"
+}
 
 _WRONG_INPUTS = (
     tf.errors.InvalidArgumentError,

@@ -141,6 +141,24 @@ def test_int8_weights_answer_right_within_a_bounded_loss(local_cluster: LocalClu
             "the SavedModel is not safe: operation PyFunc",
         ),
         (
+            "tensorflow",
+            "def train():\n"
+            "    import tensorflow as tf\n"
+            "    class Model(tf.Module):\n"
+            "        @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, name='x')])\n"
+            "        def serve(self, x):\n"
+            "            write = lambda: tf.raw_ops.SaveV2(\n"
+            "                prefix='/tmp/x', tensor_names=['x'], shape_and_slices=[''], tensors=[x]\n"
+            "            )\n"
+            "            with tf.control_dependencies([tf.cond(x[0, 0] > 0, write, tf.no_op)]):\n"
+            "                return {'y': tf.identity(x)}\n"
+            "    model = Model()\n"
+            "    model.weight = tf.Variable(1.0)\n"
+            "    tf.saved_model.save(model, '/tmp/saved', signatures=model.serve)\n"
+            "    return '/tmp/saved'",
+            "the SavedModel is not safe: operation SaveV2 (cond/SaveV2) reads or writes files",
+        ),
+        (
             "pytorch",
             "import torch\n"
             "class Model(torch.nn.Module):\n"

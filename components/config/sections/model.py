@@ -19,7 +19,9 @@ from components.config.sections.network import (
 from components.config.sections.resources import ResourcesConfig
 from components.config.sections.runtime import (
     OTHER_SERVERS,
+    OWN_RUNTIMES,
     PORTS_OF_RUNTIME,
+    TENSORFLOW_FRAMEWORKS,
     ContainerConfig,
     ModelFilesConfig,
     PortsConfig,
@@ -30,6 +32,7 @@ from components.config.types import EnvName, EnvValue, ImageRef, ModelName, Obje
 # Set by the program for its own server (components/planning/runtimes.py), so a model's `env` may not hold them.
 RESERVED_ENV = frozenset(
     {
+        "ACCELERATOR",
         "MODEL_NAME",
         "MODEL_DIR",
         "MODEL_SIGNATURE",
@@ -42,15 +45,29 @@ RESERVED_ENV = frozenset(
 )
 
 
+# The default of startup_timeout_seconds, by what the image is of. TensorFlow's is 5 times ONNX Runtime's, and takes
+# seconds to import; CUDA's is 20 times, most of which is pulled and unpacked before anything starts.
+_STARTUP_SECONDS, _STARTUP_SECONDS_TENSORFLOW, _STARTUP_SECONDS_CUDA = 120, 300, 600
+
+
+def _startup_timeout(data: dict[str, Any]) -> int:
+    if data.get("accelerator") == "cuda":
+        return _STARTUP_SECONDS_CUDA
+    return _STARTUP_SECONDS_TENSORFLOW if data.get("runtime") == "tensorflow" else _STARTUP_SECONDS
+
+
 class ModelConfig(Section):
     """One served model: built here from `source`, or deployed from an `image` that was built elsewhere.
 
-    With a `runtime` other than this project's own, `image` is another server, and `files` say where its model is.
+    `runtime` onnx and tensorflow are this project's own server; tensorflow is for graphs that ONNX cannot express. With
+    another one, `image` is another server, and `files` say where its model is. `accelerator` is what computes beside
+    the processor.
     """
 
     source: SourceConfig | None = None
     image: ImageRef | None = Field(None, validate_default=True)
-    runtime: Literal["onnx", "tf-serving", "triton", "vllm", "image"] = "onnx"
+    runtime: Literal["onnx", "tensorflow", "tf-serving", "triton", "vllm", "image"] = "onnx"
+    accelerator: Literal["none", "cuda"] = "none"
     files: ModelFilesConfig | None = Field(None, validate_default=True)
     container: ContainerConfig | None = Field(None, validate_default=True)
     replicas: ReplicasSetting = ReplicasConfig(min=1, max=1)
@@ -64,8 +81,9 @@ class ModelConfig(Section):
         Field(
             description="a whole number of seconds from 1 to 3600 in which a new pod must be ready, its image pulled",
             examples=[120],
+            default_factory=_startup_timeout,
         ),
-    ] = 120
+    ]
     request_timeout_seconds: Annotated[
         Seconds,
         Field(
@@ -102,14 +120,44 @@ class ModelConfig(Section):
     @field_validator("runtime")
     @classmethod
     def _only_our_runtime_is_built(cls, runtime: str, info: ValidationInfo) -> str:
-        if runtime != "onnx" and info.data.get("source") is not None:
+        source = info.data.get("source")
+        if source is None:
+            return runtime
+        if runtime not in OWN_RUNTIMES:
             raise PydanticCustomError(
                 "runtime_with_source",
                 "{runtime} runs the server of an image as it is, and builds nothing from a source; "
                 "give image (the server) and files (where its model comes from)",
                 {"runtime": runtime},
             )
+        if runtime == "tensorflow" and source.framework not in TENSORFLOW_FRAMEWORKS:
+            raise PydanticCustomError(
+                "runtime_of_source",
+                "tensorflow serves a SavedModel, which {framework} does not make; allowed with frameworks: {allowed}",
+                {"framework": source.framework, "allowed": ", ".join(TENSORFLOW_FRAMEWORKS)},
+            )
+        if runtime == "tensorflow" and source.quantization is not None:
+            raise PydanticCustomError(
+                "runtime_of_source", "tensorflow serves weights as they are; int8 weights are possible with onnx only"
+            )
         return runtime
+
+    @field_validator("accelerator")
+    @classmethod
+    def _accelerator_is_of_onnx(cls, accelerator: str, info: ValidationInfo) -> str:
+        runtime = info.data.get("runtime", "onnx")
+        if accelerator != "none" and runtime != "onnx":
+            raise PydanticCustomError(
+                "not_of_runtime",
+                "is not possible with runtime {runtime}, {why}; allowed with: onnx",
+                {
+                    "runtime": runtime,
+                    "why": "whose image computes on the processor"
+                    if runtime in OWN_RUNTIMES
+                    else "whose image says by itself what it computes with",
+                },
+            )
+        return accelerator
 
     @field_validator("files")
     @classmethod
@@ -123,11 +171,11 @@ class ModelConfig(Section):
                 "is required and missing; the image of {runtime} holds a server and no model",
                 {"runtime": runtime},
             )
-        if files is not None and runtime == "onnx":
+        if files is not None and runtime in OWN_RUNTIMES:
             raise PydanticCustomError(
                 "not_of_runtime",
-                "is not possible with runtime onnx, whose image holds the model; allowed with: {others}",
-                {"others": ", ".join((*OTHER_SERVERS, "image"))},
+                "is not possible with runtime {runtime}, whose image holds the model; allowed with: {others}",
+                {"runtime": runtime, "others": ", ".join((*OTHER_SERVERS, "image"))},
             )
         return files
 
@@ -169,7 +217,7 @@ class ModelConfig(Section):
     @field_validator("env")
     @classmethod
     def _env_leaves_our_names_alone(cls, env: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        if info.data.get("runtime") != "onnx":
+        if info.data.get("runtime") not in OWN_RUNTIMES:
             return env
         if taken := sorted(RESERVED_ENV & env.keys()):
             raise PydanticCustomError(

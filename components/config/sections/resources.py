@@ -45,13 +45,13 @@ class ResourcesConfig(Section):
                 )
         return self
 
-    def filled(self) -> Self:
-        """The same with every request set, and a memory limit.
+    def filled(self, usual_memory: str = "256Mi") -> Self:
+        """The same with every request set, and a memory limit. `usual_memory` is requested where no amount is given.
 
         A pod without requests is scheduled as if it needed nothing, and one without a memory limit can take its node
         down. There is no default CPU limit: it would throttle inference while cores idle.
         """
-        memory = self.requests.memory or self.limits.memory or "256Mi"
+        memory = self.requests.memory or self.limits.memory or usual_memory
         # A limit that the program chooses is twice the request: loading a model needs more than serving it.
         twice = f"{(quantity_value(memory) * 2 / 2**20).to_integral_value(rounding='ROUND_CEILING')}Mi"
         cpu = self.requests.cpu or "250m"

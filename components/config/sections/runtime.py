@@ -8,10 +8,15 @@ from pydantic_core import PydanticCustomError
 from components.config.sections.base import Section
 from components.config.types import Argument, ContainerPath, HttpPath, ImageRef, ObjectName, Port
 
+# This project's own server (model/server), in ONNX Runtime or TensorFlow: what is built here, and proves itself.
+OWN_RUNTIMES = ("onnx", "tensorflow")
+# Whose models have the form that TensorFlow serves.
+TENSORFLOW_FRAMEWORKS = ("keras", "tensorflow")
 # Servers that teams have standardised on: their image is the server's own, the model comes from `files`.
 OTHER_SERVERS = ("tf-serving", "triton", "vllm")
 PORTS_OF_RUNTIME = {
     "onnx": ("http", "grpc"),
+    "tensorflow": ("http", "grpc"),
     "tf-serving": ("http", "grpc"),
     "triton": ("http", "grpc", "metrics"),
     "vllm": ("http",),

@@ -124,6 +124,17 @@ class TestImages:
         recording = record(STACK | {"models": {"digits": {"source": source}}})
         assert recording.one("Image")["buildArgs"] == {"FRAMEWORK": "keras", "QUANTIZATION_LOSS": "0.01"}
 
+    def test_what_serves_and_what_computes_are_arguments_of_the_build_and_of_the_server(self) -> None:
+        saved = {"source": {"framework": "tensorflow", "path": "model/digits"}, "runtime": "tensorflow"}
+        recording = record(STACK | {"models": {"digits": saved}})
+        assert recording.one("Image")["buildArgs"] == {"FRAMEWORK": "tensorflow", "RUNTIME": "tensorflow"}
+        [container] = recording.one("Deployment")["spec"]["template"]["spec"]["containers"]
+        assert container["resources"]["requests"]["memory"] == "768Mi"
+        assert container["startupProbe"]["failureThreshold"] == 300
+        recording = record(with_digits(accelerator="cuda"))
+        assert recording.one("Image")["buildArgs"] == {"FRAMEWORK": "keras", "ACCELERATOR": "cuda"}
+        assert recording.one("ConfigMap")["data"]["ACCELERATOR"] == "cuda"
+
     def test_a_signed_model_is_built_with_the_private_key_and_served_with_the_public_one(self) -> None:
         public_key = TypeAdapter(PublicKey).json_schema()["examples"][0]
         signing = {"publicKey": public_key, "privateKey": "signingKey"}

@@ -56,6 +56,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "source": {"framework": "keras", "path": "model/digits", "artifact": None, "quantization": None},
                 "image": None,
                 "runtime": "onnx",
+                "accelerator": "none",
                 "files": None,
                 "container": None,
                 "replicas": {"min": 1, "max": 1, "targetCPUUtilization": 70, "behavior": BEHAVIOR},
@@ -132,7 +133,11 @@ def test_everything_at_once(load: Load) -> None:
                 "disruptionBudget": {"minAvailable": "50%"},
                 "priorityClass": "online",
             },
-            "promoted": {"image": f"registry.example.com:5000/acme/models/digits:staging@{DIGEST}"},
+            "promoted": {
+                "image": f"registry.example.com:5000/acme/models/digits:staging@{DIGEST}",
+                # What follows from other keys is no default to pydantic.
+                "startupTimeoutSeconds": 120,
+            },
         },
     }
     assert set(secrets) == {"apiToken", "database.password"}
@@ -196,6 +201,22 @@ def test_a_budget_in_pods_or_as_a_share(load: Load, budget: dict[str, Any]) -> N
     config = load(SMALLEST | {"models": {"digits": model}}).config.models["digits"].disruption_budget
     assert config is not None
     assert config.model_dump(by_alias=True, exclude_none=True) == {name: str(value)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({}, 120),
+        ({"runtime": "tensorflow"}, 300),
+        ({"accelerator": "cuda"}, 600),
+        ({"runtime": "tensorflow", "startupTimeoutSeconds": 60}, 60),
+    ],
+)
+def test_a_larger_image_has_longer_to_start(load: Load, fields: dict[str, Any], seconds: int) -> None:
+    built = SMALLEST["models"]["digits"] | fields
+    promoted = {"image": f"registry.example.com/digits@{DIGEST}"} | fields
+    models = load(SMALLEST | {"models": {"built": built, "promoted": promoted}}).config.models
+    assert [model.startup_timeout_seconds for model in models.values()] == [seconds, seconds]
 
 
 @pytest.mark.parametrize(

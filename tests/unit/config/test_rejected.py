@@ -16,7 +16,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 Mistakes = Callable[..., list[str]]
 
 MODEL_KEYS = (
-    "source, image, runtime, files, container, replicas, resources, env, secrets, ports, service, "
+    "source, image, runtime, accelerator, files, container, replicas, resources, env, secrets, ports, service, "
     "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout, nodePool, gpus, "
     "ingress, route, canary, network"
 )
@@ -549,8 +549,52 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a runtime that is not known": (
         "models.digits.runtime", "torchserve",
         'model-serving:models.digits.runtime: "torchserve" is not one of the choices; '
-        "allowed: onnx, tf-serving, triton, vllm, image "
+        "allowed: onnx, tensorflow, tf-serving, triton, vllm, image "
         "-> pulumi config set --path 'model-serving:models.digits.runtime' onnx --stack dev",
+    ),
+    "TensorFlow for what is no SavedModel": (
+        "models.digits", {"source": {"framework": "onnx", "path": "model/digits"}, "runtime": "tensorflow"},
+        "model-serving:models.digits.runtime: tensorflow serves a SavedModel, which onnx does not make; allowed with "
+        "frameworks: keras, tensorflow -> pulumi config set --path 'model-serving:models.digits.runtime' onnx "
+        "--stack dev",
+    ),
+    "int8 weights in TensorFlow": (
+        "models.digits", {
+            "source": {
+                "framework": "keras", "path": "model/digits", "quantization": {"type": "int8", "maxLoss": 0.01},
+            },
+            "runtime": "tensorflow",
+        },
+        "model-serving:models.digits.runtime: tensorflow serves weights as they are; int8 weights are possible with "
+        "onnx only -> pulumi config set --path 'model-serving:models.digits.runtime' onnx --stack dev",
+    ),
+    "files for TensorFlow, which has them": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "tensorflow", "files": {"claim": "m"}},
+        "model-serving:models.digits.files: is not possible with runtime tensorflow, whose image holds the model; "
+        "allowed with: tf-serving, triton, vllm, image "
+        "-> pulumi config rm --path 'model-serving:models.digits.files' --stack dev",
+    ),
+    "an accelerator that is not known": (
+        "models.digits.accelerator", "gpu",
+        'model-serving:models.digits.accelerator: "gpu" is not one of the choices; allowed: none, cuda '
+        "-> pulumi config set --path 'model-serving:models.digits.accelerator' none --stack dev",
+    ),
+    "an accelerator for TensorFlow": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "tensorflow", "accelerator": "cuda"},
+        "model-serving:models.digits.accelerator: is not possible with runtime tensorflow, whose image computes on the "
+        "processor; allowed with: onnx "
+        "-> pulumi config rm --path 'model-serving:models.digits.accelerator' --stack dev",
+    ),
+    "an accelerator for another server": (
+        "models.digits", {"image": EXAMPLE_IMAGE, "runtime": "triton", "files": {"claim": "m"}, "accelerator": "cuda"},
+        "model-serving:models.digits.accelerator: is not possible with runtime triton, whose image says by itself what "
+        "it computes with; allowed with: onnx "
+        "-> pulumi config rm --path 'model-serving:models.digits.accelerator' --stack dev",
+    ),
+    "the program's own choice of an accelerator": (
+        "models.digits.env", {"ACCELERATOR": "none"},
+        "model-serving:models.digits.env: ACCELERATOR cannot be set here: the program sets it "
+        "-> pulumi config rm --path 'model-serving:models.digits.env.ACCELERATOR' --stack dev",
     ),
     "another server that is to be built": (
         "models.digits.runtime", "image",
@@ -966,9 +1010,21 @@ def test_a_server_that_verifies_no_signature_is_not_run_where_one_is_demanded(mi
         if "models.m.runtime" in line
     ]
     assert line == (
-        'model-serving:models.m.runtime: "triton" verifies no signature, and signing demands one; allowed: onnx '
+        'model-serving:models.m.runtime: "triton" verifies no signature, and signing demands one; allowed: onnx, '
+        "tensorflow "
         "-> serve it from a stack without signing"
     )
+
+
+@pytest.mark.parametrize(("key", "value"), [("runtime", "tensorflow"), ("accelerator", "cuda")])
+def test_what_is_built_for_one_kind_of_machine_is_not_built_for_another(
+    mistakes: Mistakes, key: str, value: str
+) -> None:
+    config = changed(f"models.digits.{key}", value) | {"image": {"platforms": ["linux/amd64", "linux/arm64"]}}
+    assert mistakes(config) == [
+        f'model-serving:models.digits.{key}: "{value}" is built for linux/amd64 only, and image.platforms names '
+        "linux/arm64 -> take linux/arm64 out of image.platforms, or build this model in a stack of its own"
+    ]
 
 
 def test_a_public_key_is_one_line(mistakes: Mistakes) -> None:

@@ -39,7 +39,7 @@ def test_nan_from_the_export_is_an_infinite_difference() -> None:
     ("expected", "got", "message"),
     [
         ({"a": np.array([1.0])}, {"b": np.array([1.0])}, "the exported model has the outputs b; its source has a"),
-        ({"a": np.ones((2, 3))}, {"a": np.ones((3, 2))}, r"shape \[3, 2\] from ONNX Runtime, \[2, 3\] from the source"),
+        ({"a": np.ones((2, 3))}, {"a": np.ones((3, 2))}, r"shape \[3, 2\] from the export, \[2, 3\] from the source"),
         ({"a": np.array([np.nan])}, {"a": np.array([np.nan])}, "the source model answers NaN or infinity"),
     ],
 )

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from model.exporter import pipeline, quantization
 from model.exporter.__main__ import main
 from model.exporter.contract import CONTRACT_FILE
-from model.exporter.errors import ExportError
+from model.exporter.errors import ConversionError, ExportError
 from model.exporter.folder import Arrays
 from model.server import model as server_model
 
@@ -185,6 +185,54 @@ def test_a_model_that_learnt_too_little_fails(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(ExportError, match=r"held-out accuracy is 0\.9750"):
         build(tmp_path, monkeypatch, minimum=0.98)
     assert not (tmp_path / "out").exists()
+
+
+class Inexpressible(Framework):
+    """A framework whose converter fails."""
+
+    def wrap(self, trained: object) -> Linear:
+        model = super().wrap(trained)
+
+        def fail(path: Path, sample: Arrays) -> None:
+            raise ConversionError("no op registered for StringSplit")
+
+        model.export = fail  # type: ignore[method-assign]
+        return model
+
+
+@pytest.mark.parametrize(("framework", "has_way_out"), [("tensorflow", True), ("keras", True), ("pytorch", False)])
+def test_what_onnx_cannot_express_is_told_the_runtime_that_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framework: str, has_way_out: bool
+) -> None:
+    (tmp_path / "train.py").write_text(TRAIN.format(minimum=0.9))
+    monkeypatch.setattr(pipeline, "load_framework", lambda name: Inexpressible())
+    with pytest.raises(ExportError, match="no op registered for StringSplit") as refused:
+        pipeline.export(tmp_path, tmp_path / "out", framework, lambda text: None)
+    way_out = "write runtime: tensorflow beside the source in the stack file"
+    assert (way_out in str(refused.value)) == has_way_out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("framework", "quantization_loss", "reason"),
+    [
+        ("sklearn", None, "runtime tensorflow serves no models of sklearn; it serves those of keras and tensorflow"),
+        ("keras", 0.01, "int8 weights are possible with runtime onnx only"),
+    ],
+)
+def test_what_tensorflow_cannot_serve_is_refused_before_anything_is_trained(
+    tmp_path: Path, framework: str, quantization_loss: float | None, reason: str
+) -> None:
+    (tmp_path / "train.py").write_text("raise AssertionError('is not to be read')")
+    with pytest.raises(ExportError, match=reason):
+        pipeline.export(
+            tmp_path,
+            tmp_path / "out",
+            framework,
+            lambda text: None,
+            runtime="tensorflow",
+            quantization_loss=quantization_loss,
+        )
 
 
 def test_an_unknown_framework_is_refused() -> None:

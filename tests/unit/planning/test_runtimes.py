@@ -24,6 +24,17 @@ def test_our_server_is_told_its_model_its_port_and_how_long_it_may_drain(model: 
     assert ours.model_folder is None
 
 
+def test_our_server_asks_for_the_memory_of_what_it_runs(model: Model) -> None:
+    asked = [{}, {"runtime": "tensorflow"}, {"accelerator": "cuda"}]
+    assert [runtime_of("digits", model(**fields)).memory for fields in asked] == ["256Mi", "768Mi", "2Gi"]
+
+
+def test_our_server_is_told_what_computes(model: Model) -> None:
+    assert runtime_of("digits", model(accelerator="cuda")).environment["ACCELERATOR"] == "cuda"
+    # It is a promise of the image then, which a setting would override.
+    assert "ACCELERATOR" not in runtime_of("digits", model(accelerator="none")).environment
+
+
 def test_our_server_has_grpc_where_it_is_given_a_port(model: Model) -> None:
     ours = runtime_of("digits", model(ports={"grpc": 9000}))
     assert ours.ports == {"http": 8080, "grpc": 9000}

@@ -161,7 +161,7 @@ def test_a_missing_contract_is_named(tmp_path: Path) -> None:
     [
         ({"golden": []}, "no golden requests, so nothing proves what the model answers"),
         ({"contract_version": 2}, "version 2; this server reads version 1"),
-        ({"files": {}}, "no SHA-256 of model.onnx"),
+        ({"files": {}}, "must hold the SHA-256 of either model.onnx or saved_model/saved_model.pb"),
         ({"signed": True}, "Object contains unknown field `signed`"),
         ({"metrics": None}, "Expected `object`, got `null` - at `$.metrics`"),
         (

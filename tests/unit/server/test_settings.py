@@ -33,6 +33,7 @@ def test_defaults_are_those_of_the_container() -> None:
         ({"MAX_BATCH_SIZE": "0"}, "MAX_BATCH_SIZE is '0'"),
         ({"MAX_BATCH_DELAY_SECONDS": "2ms"}, "MAX_BATCH_DELAY_SECONDS is '2ms'; it must be a number of seconds"),
         ({"MAX_BATCH_DELAY_SECONDS": "1.5"}, "MAX_BATCH_DELAY_SECONDS is '1.5'"),
+        ({"ACCELERATOR": "gpu"}, "ACCELERATOR is 'gpu'; it must be one of none, cuda"),
         ({"NON_FINITE": "yes"}, "NON_FINITE is 'yes'; it must be one of refuse, allow"),
     ],
 )
@@ -45,6 +46,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(environment: dict[str, str]
 def test_what_is_off_unless_it_is_asked_for() -> None:
     settings = Settings.from_environment({"MODEL_NAME": "digits"})
     assert (settings.grpc_port, settings.max_batch_size, settings.refuse_non_finite) == (None, 1, True)
+    assert settings.accelerator == "none"
     asked = {"GRPC_PORT": "9000", "MAX_BATCH_SIZE": "8", "MAX_BATCH_DELAY_SECONDS": "0.002", "NON_FINITE": "allow"}
     settings = Settings.from_environment({"MODEL_NAME": "digits", **asked})
     assert (settings.grpc_port, settings.max_batch_size, settings.refuse_non_finite) == (9000, 8, False)
