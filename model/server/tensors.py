@@ -162,11 +162,11 @@ def _strings(data: memoryview, count: int, where: str) -> NDArray[Any]:
 
 
 def text(value: bytes, where: str) -> str:
-    """A BYTES element, which ONNX Runtime takes as text. Raises: RequestError: 400: it is not UTF-8."""
+    """A BYTES element, which is text here. Raises: RequestError: 400: it is not UTF-8."""
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise RequestError(400, f"{where}: a BYTES element is not UTF-8, which is all that ONNX models take") from None
+        raise RequestError(400, f"{where}: a BYTES element is not UTF-8, which is all that models take here") from None
 
 
 def to_binary(values: NDArray[Any]) -> bytes:

@@ -45,8 +45,8 @@ RESERVED_ENV = frozenset(
 )
 
 
-# The default of startup_timeout_seconds, by what the image is of. TensorFlow's is 5 times ONNX Runtime's, and takes
-# seconds to import; CUDA's is 20 times, most of which is pulled and unpacked before anything starts.
+# The default of startup_timeout_seconds, by what the image is of: the larger ones are pulled and unpacked for longer,
+# and TensorFlow takes seconds to import.
 _STARTUP_SECONDS, _STARTUP_SECONDS_TENSORFLOW, _STARTUP_SECONDS_CUDA = 120, 300, 600
 
 
