@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Precision is explicit: float32 is computed in float32, whatever the processor offers.
 os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "STRICT"
 
-import tensorflow as tf  # pyright: ignore[reportMissingImports]
+import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
 
 SIGNATURE = "serving_default"
 
