@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from components.planning.capacity import Demand, PodRequest, Pool, nodes_needed
+from components.planning.runtimes import runtime_of
 
 if TYPE_CHECKING:
     from components.config import ModelConfig, PricesConfig
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def demand_of(model: str, config: "ModelConfig") -> Demand:
     """The pods of a model."""
-    requests = config.resources.filled().requests
+    requests = config.resources.filled(runtime_of(model, config).memory).requests
     return Demand(
         model=model,
         pod=PodRequest(cpu=requests.millicores, memory=requests.bytes),
