@@ -1,11 +1,19 @@
 """Fixtures that tests of several folders share."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support import cluster
 from tests.support.cluster import LocalCluster
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Plugins import modules now, whose syntax trees must not be made while finalizers of the tests' garbage run."""
+    gc.collect()
+    gc.disable()
 
 
 @pytest.fixture(scope="session")
