@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 # Granian documents these names here, though its package is typed as if they were private.
-from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # pyright: ignore[reportPrivateImportUsage]
+from granian.rsgi import Headers, HTTPProtocol, ProtocolClosed, Scope  # pyright: ignore[reportPrivateImportUsage]
 
 from . import __version__, logs, openapi, protocol, tf_serving, tracing
 from .deadlines import Deadlines
@@ -40,7 +40,7 @@ class _Answer(msgspec.Struct):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-_Infer = Callable[[Scope, bytes | bytearray], Awaitable[_Answer]]
+_Infer = Callable[[Headers, bytes | bytearray], Awaitable[_Answer]]
 
 
 class App:
@@ -72,23 +72,24 @@ class App:
         """Granian's entry point."""
         started = time.perf_counter()
         route = self._infer_routes.get(scope.path)
+        headers = scope.headers
         # Of a client that leaves before its answer.
         status = _CLIENT_LEFT
         if route is not None:
             self._engine.begin()
         try:
-            answer = await self._answer(route, scope, proto)
+            answer = await self._answer(route, scope, headers, proto)
             status = answer.status
-            headers = [("content-type", answer.content_type), *answer.headers]
+            answer_headers = [("content-type", answer.content_type), *answer.headers]
             if self.draining and scope.http_version.startswith("1"):
                 # Clients with an open connection would stay with this process to its end; so they go elsewhere.
-                headers.append(("connection", "close"))
-            proto.response_bytes(status, headers, answer.body)
+                answer_headers.append(("connection", "close"))
+            proto.response_bytes(status, answer_headers, answer.body)
         except ProtocolClosed:
             return
         finally:
             seconds = time.perf_counter() - started
-            trace = tracing.parse(scope.headers.get("traceparent"))
+            trace = tracing.parse(headers.get("traceparent"))
             if route is not None:
                 self._engine.end()
                 self._metrics.answered(route[0], status, seconds, trace)
@@ -96,12 +97,14 @@ class App:
                 interface = route[0] if route else "http"
                 logs.request(interface, f"{scope.method} {scope.path}", status, seconds, trace)
 
-    async def _answer(self, route: tuple[str, _Infer] | None, scope: Scope, proto: HTTPProtocol) -> _Answer:
+    async def _answer(
+        self, route: tuple[str, _Infer] | None, scope: Scope, headers: Headers, proto: HTTPProtocol
+    ) -> _Answer:
         try:
             if route is None:
                 return self._other(scope)
             _allow(scope, "POST")
-            return await self._counted_infer(route[1], scope, proto)
+            return await self._counted_infer(route[1], headers, proto)
         except RequestError as error:
             return _Answer(encode({"error": str(error)}), error.status, headers=error.headers)
         except ProtocolClosed:
@@ -110,9 +113,8 @@ class App:
             logs.failure(error)
             return _Answer(encode({"error": f"internal error: {type(error).__name__}"}), 500)
 
-    async def _counted_infer(self, infer: _Infer, scope: Scope, proto: HTTPProtocol) -> _Answer:
+    async def _counted_infer(self, infer: _Infer, headers: Headers, proto: HTTPProtocol) -> _Answer:
         """Reads the body; one that is not small is counted as long as it is held."""
-        headers = scope.headers
         if headers.get("content-encoding", "identity") != "identity":
             raise RequestError(415, "content-encoding is not supported; send the body as it is")
         most = self._settings.max_body_bytes
@@ -132,17 +134,18 @@ class App:
                         body += chunk
                         if len(body) > most:
                             raise _too_large(most)
-            return await infer(scope, body)
+            return await infer(headers, body)
         except TimeoutError:
             seconds = self._settings.body_timeout_seconds
             raise RequestError(408, f"request body: not complete after {seconds:g} s") from None
         finally:
-            self._engine.release(held)
+            if held:
+                self._engine.release(held)
 
-    async def _infer(self, scope: Scope, body: bytes | bytearray) -> _Answer:
+    def _infer(self, headers: Headers, body: bytes | bytearray) -> Awaitable[_Answer]:
         """The Open Inference Protocol."""
         model = self._loaded_model()
-        json_length = _json_length(scope.headers.get(BINARY_HEADER))
+        json_length = _json_length(headers.get(BINARY_HEADER))
 
         def decode() -> InferRequest:
             return protocol.decode_request(body, model.signature, json_length, finite=self._settings.refuse_non_finite)
@@ -155,9 +158,9 @@ class App:
                 return _Answer(content)
             return _Answer(content, content_type=BINARY, headers=((BINARY_HEADER, str(length)),))
 
-        return await self._engine.answer(len(body), decode, encode_answer)
+        return self._engine.answer(len(body), decode, encode_answer)
 
-    async def _predict(self, scope: Scope, body: bytes | bytearray) -> _Answer:
+    def _predict(self, _headers: Headers, body: bytes | bytearray) -> Awaitable[_Answer]:
         """TensorFlow Serving's REST interface."""
         model = self._loaded_model()
         form: tf_serving.Format = "row"
@@ -170,7 +173,7 @@ class App:
         def encode_answer(request: InferRequest, outputs: Tensors) -> _Answer:
             return _Answer(tf_serving.encode_response(form, request, outputs))
 
-        return await self._engine.answer(len(body), decode, encode_answer)
+        return self._engine.answer(len(body), decode, encode_answer)
 
     def _other(self, scope: Scope) -> _Answer:
         """What needs no computing."""

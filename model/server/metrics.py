@@ -2,19 +2,19 @@
 
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
@@ -50,6 +50,20 @@ class Histogram:
             self.exemplars[bucket] = Exemplar(trace, value, time.time())
 
 
+class _Requests(Collector):
+    """A counter without the library's lock and look-ups. It belongs to the event loop's thread."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str, int]] = Counter()
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        what = "Inference requests by protocol and HTTP status; of gRPC, the HTTP status of the same meaning."
+        family = CounterMetricFamily("model_server_requests", what, labels=["model", "protocol", "code"])
+        for (model, protocol, code), count in self.counts.items():
+            family.add_metric([model, protocol, str(code)], count)
+        yield family
+
+
 class _Histograms(Collector):
     def __init__(self) -> None:
         self.families: dict[str, tuple[str, list[Histogram]]] = {}
@@ -79,12 +93,8 @@ class Metrics:
         self._model_name = model_name
         self._histograms = _Histograms()
         self.registry.register(self._histograms)
-        self._requests = Counter(
-            "model_server_requests",
-            "Inference requests by protocol and HTTP status; of gRPC, the HTTP status of the same meaning.",
-            ["model", "protocol", "code"],
-            registry=self.registry,
-        )
+        self._requests = _Requests()
+        self.registry.register(self._requests)
         what = "Time from the request's head to its answer, the body's arrival included."
         self._request_seconds = {
             protocol: self._histogram("model_server_request_duration_seconds", what, _SECONDS, protocol)
@@ -109,8 +119,6 @@ class Metrics:
             ["model", "version", "digest", "framework"],
             registry=self.registry,
         )
-        # Looked up once: with labels each look-up takes a lock.
-        self._counters: dict[tuple[str, int], Counter] = {}
 
     def loaded(self, version: str, digest: str, framework: str, seconds: float) -> None:
         """The model is in use."""
@@ -120,15 +128,12 @@ class Metrics:
 
     def answered(self, protocol: str, code: int, seconds: float, trace: dict[str, str] | None) -> None:
         """Counts a request. The trace's ids become the exemplar of its bucket, which OpenMetrics shows."""
-        counter = self._counters.get((protocol, code))
-        if counter is None:
-            counter = self._counters[protocol, code] = self._requests.labels(self._model_name, protocol, str(code))
-        counter.inc()
+        self._requests.counts[self._model_name, protocol, code] += 1
         self._request_seconds[protocol].observe(seconds, trace)
 
     def refused(self, protocol: str, code: int, *, known: bool) -> None:
         """Counts a request for a model or version that is not here."""
-        self._requests.labels(self._model_name if known else "unknown", protocol, str(code)).inc()
+        self._requests.counts[self._model_name if known else "unknown", protocol, code] += 1
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """All metrics and their content type: OpenMetrics where the client accepts it, else Prometheus' text format."""

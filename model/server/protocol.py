@@ -25,6 +25,7 @@ from .tensors import (
     check_datatype,
     check_shape,
     from_binary,
+    from_numbers,
     input_spec,
     not_finite,
     to_binary,
@@ -59,6 +60,7 @@ class _InferBody(msgspec.Struct):
     outputs: list[_RequestedOutput] | None = None
 
 
+_NOTHING = memoryview(b"")
 _NESTED = re.compile(rb"\s*\[\s*\[")
 _decoder = msgspec.json.Decoder(_InferBody)
 _encoder = msgspec.json.Encoder()
@@ -83,12 +85,14 @@ def decode_request(
 
     Raises: RequestError: 400: not JSON, not of the protocol's form, or not what the signature asks for.
     """
-    data = memoryview(body)
-    if json_length is not None and json_length > data.nbytes:
-        raise RequestError(400, f"request body: {data.nbytes} bytes, but {json_length} bytes of JSON are announced")
-    rest = data[data.nbytes if json_length is None else json_length :]
+    content, rest = body, _NOTHING
+    if json_length is not None:
+        data = memoryview(body)
+        if json_length > data.nbytes:
+            raise RequestError(400, f"request body: {data.nbytes} bytes, but {json_length} bytes of JSON are announced")
+        content, rest = data[:json_length], data[json_length:]
     try:
-        request = _decoder.decode(body if json_length is None else data[:json_length])
+        request = _decoder.decode(content)
     except (ValueError, RecursionError) as error:
         raise RequestError(400, f"request body: {error}") from None
 
@@ -108,7 +112,7 @@ def decode_request(
 
     default = _flag(request.parameters, "binary_data_output", "request", default=False)
     if not request.outputs:
-        outputs = wanted_outputs((), signature)
+        outputs = signature.output_names
         return InferRequest(
             id=request.id, inputs=inputs, outputs=outputs, binary_outputs=frozenset(outputs if default else ())
         )
@@ -140,16 +144,22 @@ def decode_tensor(tensor: Tensor, spec: TensorSpec, where: str) -> NDArray[Any]:
     nested = len(tensor.shape) > 1 and _NESTED.match(raw) is not None
     try:
         values = data_decoder(element, len(tensor.shape) if nested else 1).decode(raw)
-        count = math.prod(tensor.shape)
-        if not nested and len(values) != count:
-            raise RequestError(400, f"{where}: {len(values)} values, shape {tensor.shape} needs {count}")
+        if not nested:
+            return _flat(values, spec, tensor.shape, where)
         array = to_array(values, array_type)
     except (ValueError, OverflowError, RecursionError) as error:
         raise RequestError(400, f"{where}: data does not fit {spec.datatype} {tensor.shape}: {error}") from None
-    if nested and list(array.shape) != tensor.shape:
+    if list(array.shape) != tensor.shape:
         raise RequestError(400, f"{where}: data is nested as {list(array.shape)}, shape is {tensor.shape}")
     check_magnitude(array, spec, where)
-    return array.reshape(tensor.shape)
+    return array
+
+
+def _flat(values: list[Any], spec: TensorSpec, shape: list[int], where: str) -> NDArray[Any]:
+    if len(values) != (count := math.prod(shape)):
+        raise RequestError(400, f"{where}: {len(values)} values, shape {shape} needs {count}")
+    array = np.array(values, dtype=np.object_) if spec.datatype == "BYTES" else from_numbers(values, spec, where)
+    return array.reshape(shape)
 
 
 def to_array(values: Any, array_type: type[np.generic]) -> NDArray[Any]:
@@ -177,7 +187,7 @@ def encode_response(
 
     Raises: RequestError: 422: an answer is not finite, and is to be `finite` or JSON, which cannot carry it.
     """
-    datatypes = {spec.name: spec.datatype for spec in signature.outputs}
+    datatypes = signature.output_datatypes
     tensors: list[dict[str, Any]] = []
     binary: list[bytes] = []
     for name, values in outputs.items():

@@ -3,7 +3,7 @@
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -31,7 +31,25 @@ DATATYPES: Mapping[str, tuple[type, type[np.generic]]] = {
 }
 """Protocol datatype -> what its JSON elements must be, and the array's element type."""
 
+_STRUCT_CODES = {
+    "BOOL": "?",
+    "UINT8": "B",
+    "UINT16": "H",
+    "UINT32": "I",
+    "UINT64": "Q",
+    "INT8": "b",
+    "INT16": "h",
+    "INT32": "i",
+    "INT64": "q",
+    "FP16": "e",
+    "FP32": "f",
+    "FP64": "d",
+}
+
 _LENGTH = struct.Struct("<I")
+
+_FEW = 512
+"""NumPy's products let go of Python's lock. To get it back takes longer than to add up so many in Python."""
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,15 +60,24 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: tuple[int, ...]
 
 
-class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model takes and gives."""
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """What the model takes and gives. `dict`: what follows from it is kept beside it."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
+    @cached_property
+    def output_names(self) -> Sequence[str]:
+        """In the model's order."""
+        return [spec.name for spec in self.outputs]
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InferRequest:
+    @cached_property
+    def output_datatypes(self) -> dict[str, str]:
+        """By name."""
+        return {spec.name: spec.datatype for spec in self.outputs}
+
+
+class InferRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request that fits the signature. `binary_outputs` are those of `outputs` that are wanted in binary."""
 
     id: str | None
@@ -84,16 +111,15 @@ def check_complete(inputs: Tensors, signature: Signature) -> None:
         raise RequestError(400, f"input {missing!r}: missing; the model's inputs are {names(signature.inputs)}")
 
 
-def wanted_outputs(wanted: Iterable[str], signature: Signature) -> list[str]:
+def wanted_outputs(wanted: Iterable[str], signature: Signature) -> Sequence[str]:
     """The outputs to compute: those that are `wanted`, each once, or all where none is.
 
     Raises: RequestError: 400: there is no such output.
     """
-    known = [spec.name for spec in signature.outputs]
     for name in (chosen := list(dict.fromkeys(wanted))):
-        if name not in known:
+        if name not in signature.output_datatypes:
             raise RequestError(400, f"output {name!r}: unknown; the model's outputs are {names(signature.outputs)}")
-    return chosen or known
+    return chosen or signature.output_names
 
 
 def check_datatype(datatype: str, spec: TensorSpec, where: str) -> None:
@@ -115,10 +141,31 @@ def check_shape(shape: Sequence[int], spec: TensorSpec, where: str) -> None:
     )
 
 
+def from_numbers(values: Sequence[Any], spec: TensorSpec, where: str) -> NDArray[Any]:
+    """Numbers of the spec's Python type as a flat array, which cannot be written to.
+
+    Raises: RequestError: 400: one is beyond the datatype.
+    """
+    try:
+        # Other than NumPy, it says so itself when a number is too large, and takes half the time.
+        data = struct.pack(f"={len(values)}{_STRUCT_CODES[spec.datatype]}", *values)
+    except OverflowError:
+        raise RequestError(400, f"{where}: data has a number too large for {spec.datatype}") from None
+    except struct.error as error:
+        raise RequestError(400, f"{where}: data does not fit {spec.datatype}: {error}") from None
+    return np.frombuffer(data, dtype=DATATYPES[spec.datatype][1])
+
+
 def not_finite(values: NDArray[Any]) -> bool:
     """Whether floating-point values hold NaN or infinity."""
-    # Most often all is well, which the cheaper sum of squares shows.
-    return values.dtype.kind == "f" and not math.isfinite(np.vdot(values, values)) and not np.isfinite(values).all()
+    if values.dtype.kind != "f":
+        return False
+    # A sum shows it: most often all is well, and it is finite.
+    if values.size <= _FEW:
+        total = sum(values.ravel().tolist())
+    else:
+        total = np.vdot(values, values)
+    return not math.isfinite(total) and not np.isfinite(values).all()
 
 
 def from_binary(data: memoryview, spec: TensorSpec, shape: Sequence[int], where: str) -> NDArray[Any]:
