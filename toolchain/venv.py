@@ -12,17 +12,18 @@ from pathlib import Path
 from toolchain import disk, paths, shell
 
 
-def ensure(requirements: Path) -> Path:
+def ensure(requirements: Path, interpreter: Path | None = None) -> Path:
     """Python of the virtual environment with exactly ``requirements`` (a file with hashes), created when missing.
 
+    It is made of ``interpreter``, or of the Python that runs this, and must be of the same version.
     Raises ToolchainError with the end of pip's output when it cannot be created; nothing is left of it then.
     """
-    folder = _folder(requirements)
+    folder = _folder(requirements, interpreter)
     if not _complete(folder):
         try:
             with _lock(folder):
                 if not _complete(folder):
-                    _create(folder, requirements)
+                    _create(folder, requirements, interpreter or Path(sys.executable))
         except OSError as error:
             if not disk.is_full(error):
                 raise
@@ -30,8 +31,9 @@ def ensure(requirements: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def _folder(requirements: Path) -> Path:
-    key = hashlib.sha256(requirements.read_bytes() + repr(sys.version_info[:2]).encode()).hexdigest()[:12]
+def _folder(requirements: Path, interpreter: Path | None) -> Path:
+    made_of = repr(sys.version_info[:2]) + (str(interpreter) if interpreter else "")
+    key = hashlib.sha256(requirements.read_bytes() + made_of.encode()).hexdigest()[:12]
     return paths.cache() / "venvs" / f"{requirements.parent.name}-{key}"
 
 
@@ -49,7 +51,7 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def _create(folder: Path, requirements: Path) -> None:
+def _create(folder: Path, requirements: Path, interpreter: Path) -> None:
     print(f"Installing {_name(requirements)} into {folder} (once) ...", file=sys.stderr, flush=True)
     began = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
@@ -57,7 +59,7 @@ def _create(folder: Path, requirements: Path) -> None:
     pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     try:
         shell.run(
-            [sys.executable, "-m", "venv", folder],
+            [interpreter, "-m", "venv", folder],
             step,
             todo="Check that Python has venv (Debian: apt-get install python3-venv).",
         )

@@ -1,76 +1,90 @@
-"""A lean load: one process, one thread, so many connections, on each the next request when the last is answered.
+"""The load: wrk, which takes little of the processors that it shares with the server, with a script that checks.
 
-    python -m bench.serving.load PORT CONNECTIONS SECONDS REQUEST_FILE ANSWER_FILE
-
-The request is sent as it stands in its file. Every answer must have status 200 and contain the bytes of the answer's
-file. Prints {"requests", "seconds", "p50_ms", "p99_ms", "wrong"}.
+wrk (https://github.com/wg/wrk) sends on each connection the next request when the last is answered. `load.lua` holds
+every answer against what it must contain. That it does is proved before it is believed: see `prove`.
 """
 
 import json
-import selectors
-import socket
-import sys
-import time
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from toolchain.parts.build import DebianPackages
+from toolchain.progress import Step
 
-def measure(port: int, connections: int, seconds: float, request: bytes, answer: bytes) -> dict[str, float]:
-    """Requests per second and latencies of a closed loop. `answer` must be part of every response."""
-    selector = selectors.DefaultSelector()
-    started: dict[socket.socket, float] = {}
-    received: dict[socket.socket, bytes] = {}
-    clock = time.perf_counter
-    for _ in range(connections):
-        connection = socket.create_connection(("127.0.0.1", port))
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(connection, selectors.EVENT_READ)
-        received[connection] = b""
-    latencies: list[float] = []
-    wrong = 0
-    began = clock()
-    for connection in received:
-        connection.sendall(request)
-        started[connection] = clock()
-    while (now := clock()) - began < seconds:
-        for key, _ in selector.select(1):
-            connection: socket.socket = key.fileobj  # pyright: ignore[reportAssignmentType]
-            data = received[connection] + connection.recv(1 << 18)
-            if not _complete(data):
-                received[connection] = data
-                continue
-            now = clock()
-            latencies.append(now - started[connection])
-            wrong += not (data.startswith(b"HTTP/1.1 200") and answer in data)
-            received[connection] = b""
-            started[connection] = now
-            connection.sendall(request)
-    elapsed = clock() - began
-    for connection in received:
-        connection.close()
-    latencies.sort()
-    return {
-        "requests": len(latencies),
-        "seconds": elapsed,
-        "p50_ms": latencies[len(latencies) // 2] * 1e3,
-        "p99_ms": latencies[int(len(latencies) * 0.99)] * 1e3,
-        "wrong": wrong,
-    }
+CONNECTIONS = 16
 
 
-def _complete(data: bytes) -> bool:
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
-        return False
-    head = data[:end].lower()
-    place = head.find(b"content-length:")
-    if place < 0:
-        return data.endswith(b"0\r\n\r\n")  # in chunks
-    return len(data) >= end + 4 + int(head[place + 15 :].split(b"\r\n", 1)[0])
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where to send which request (POST), and the bytes that every answer must contain."""
+
+    name: str
+    port: int
+    path: str
+    body: bytes
+    headers: dict[str, str]
+    answer: bytes
 
 
-if __name__ == "__main__":
-    port, connections, seconds, request_file, answer_file = sys.argv[1:]
-    found = measure(
-        int(port), int(connections), float(seconds), Path(request_file).read_bytes(), Path(answer_file).read_bytes()
-    )
-    print(json.dumps(found))
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a load found: answers, how many were wrong, and requests that never had one."""
+
+    answered: int
+    wrong: int
+    lost: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return self.answered / self.seconds
+
+
+def measure(target: Target, seconds: float, connections: int = CONNECTIONS) -> Found:
+    """Loads the target for a while. Raises RuntimeError when an answer is wrong, or when there is none."""
+    found = _run(target, seconds, connections)
+    if found.wrong or found.lost or not found.answered:
+        raise RuntimeError(
+            f"{target.name}: of {found.answered} answers under load {found.wrong} are wrong; {found.lost} are lost"
+        )
+    return found
+
+
+def prove(target: Target) -> None:
+    """Expects what the target does not answer. Raises RuntimeError unless every single answer counts as wrong."""
+    found = _run(replace(target, answer=target.answer + b"\0"), 1, CONNECTIONS)
+    if not found.answered or found.wrong != found.answered:
+        raise RuntimeError(f"{target.name}: {found.answered - found.wrong} wrong answers were taken for right ones")
+
+
+def _run(target: Target, seconds: float, connections: int) -> Found:
+    with tempfile.TemporaryDirectory() as scratch:
+        files = [Path(scratch) / name for name in ("body", "headers", "answer")]
+        headers = "".join(f"{name}: {value}\n" for name, value in target.headers.items())
+        for file, content in zip(files, (target.body, headers.encode(), target.answer), strict=True):
+            file.write_bytes(content)
+        url = f"http://127.0.0.1:{target.port}{target.path}"
+        script = str(Path(__file__).with_name("load.lua"))
+        # Its durations are whole seconds, or these with a unit.
+        command = [_wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
+        done = subprocess.run([*command, "-s", script, url, "--", *map(str, files)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"wrk: {done.stdout}\n{done.stderr}")
+    return Found(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _wrk() -> str:
+    """Path of the program, which is installed where it is missing. Raises ToolchainError when it cannot be."""
+    if (path := shutil.which("wrk")) is not None:
+        return path
+    package = DebianPackages(("wrk",))
+    if not package.available() or package.missing():
+        raise RuntimeError("wrk is needed to load the servers: install it (Debian, Ubuntu: apt-get install wrk)")
+    package.obtain(Path(), Step("wrk"), Path())
+    return shutil.which("wrk") or "wrk"

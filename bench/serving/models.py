@@ -46,6 +46,25 @@ def digits() -> Path:
     return folder
 
 
+def saved_model(folder: Path) -> None:
+    """Lays the model of `digits()` with the same weights as TensorFlow's SavedModel beside its folder."""
+    target = folder.with_name(f"{folder.name}-saved_model")
+    if target.exists():
+        return
+    # The training repeats itself bit by bit; the benchmark compares the answers all the same.
+    code = (
+        "import sys; from pathlib import Path; from exporter import keras_framework; keras_framework.prepare(); "
+        "from exporter.folder import load_folder; model = load_folder(Path(sys.argv[1])).train(); "
+        "model.export(sys.argv[2], format='tf_saved_model', verbose=False)"
+    )
+    python = venv.ensure(ROOT / "model/exporter/requirements/keras.txt")
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [str(python), "-W", "ignore", "-c", code, str(ROOT / "model/digits"), f"{scratch}/saved_model"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "model"), "PYTHONHASHSEED": "0"}
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        shutil.copytree(f"{scratch}/saved_model", target)
+
+
 def mobilenet(folder: Path) -> Path:
     """MobileNetV2 (1.0, 224) with random weights, each layer scaled on random images so that answers differ.
 
