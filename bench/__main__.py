@@ -25,6 +25,7 @@ BENCHMARKS = {
     "hostile": "thousands of bad requests of 25 families: errors of the server, restarts, growth of memory",
     "scale": "a preview of up to 100 models: what each costs, and the program over a bare loop",
     "faults": "requests lost to rollouts, deleted pods, rotated secrets and settings, killed processes",
+    "rolling": "ten minutes of rolling restarts at 40 % of the capacity: requests that fail",
     "faults_main": "the main job under faults: lost requests, recovered updates, differences from the official plugin",
 }
 

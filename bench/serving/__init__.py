@@ -136,7 +136,9 @@ def _figures(
         figures += [Figure(key=f"{peer.name}_{name}", value=theirs[name], unit=unit) for name, unit in units.items()]
         # What costs: the peer's by this server's, so that more than 1 is more than here.
         figures += [
-            Figure(key=f"{peer.name}_{name}_ratio", value=round(theirs[name] / summaries["json"][name], 2), unit="ratio")
+            Figure(
+                key=f"{peer.name}_{name}_ratio", value=round(theirs[name] / summaries["json"][name], 2), unit="ratio"
+            )
             for name in units
         ]
     return figures

@@ -42,7 +42,7 @@ def draw(servers: dict[str, dict[str, float]], path: str) -> None:
         bars = axes.barh(range(len(order)), values, color=colors)
         axes.bar_label(bars, labels=[f"{value:,g}" for value in values], padding=3, fontsize=8)
         axes.set_title(title, fontsize=10)
-        axes.set_yticks(range(len(order)), [NAMES.get(name, name) for name in order] if place == 0 else [""] * len(order))
+        axes.set_yticks(range(len(order)), [NAMES[name] if place == 0 else "" for name in order])
         axes.set_xticks([])
         axes.set_xlim(0, max(values) * 1.28)
         axes.spines[["top", "right", "bottom"]].set_visible(False)

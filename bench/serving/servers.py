@@ -107,9 +107,7 @@ def peer_server(peer: Peer, model: Path, home: Path, pixels: np.ndarray, expecte
         place = answer.content.index(b"[", answer.content.index(b'"data"') if peer.v2 else 0)
         numbers = answer.content[place : answer.content.index(b"]", place)]
         yield Server(
-            targets=(
-                Target(name=peer.name, port=port, path=peer.path, body=content, headers=JSON, answer=numbers),
-            ),
+            targets=(Target(name=peer.name, port=port, path=peer.path, body=content, headers=JSON, answer=numbers),),
             marker=marker,
             cold_start_seconds=cold,
             installed_mb=_installed_mb(python),

@@ -89,7 +89,8 @@ class App:
             return
         finally:
             seconds = time.perf_counter() - started
-            trace = tracing.parse(headers.get("traceparent"))
+            parent = headers.get("traceparent")
+            trace = None if parent is None else tracing.parse(parent)
             if route is not None:
                 self._engine.end()
                 self._metrics.answered(route[0], status, seconds, trace)

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -86,7 +86,10 @@ def decode_request(
     Raises: RequestError: 400: not JSON, not of the protocol's form, or not what the signature asks for.
     """
     content, rest = body, _NOTHING
-    if json_length is not None:
+    if json_length is None:
+        if (usual := _usual_request(body, signature)) is not None:
+            return usual
+    else:
         data = memoryview(body)
         if json_length > data.nbytes:
             raise RequestError(400, f"request body: {data.nbytes} bytes, but {json_length} bytes of JSON are announced")
@@ -126,6 +129,43 @@ def decode_request(
             if _flag(output.parameters, "binary_data", f"output {output.name!r}", default=default)
         ),
     )
+
+
+def _usual_request(body: bytes | bytearray | msgspec.Raw, signature: Signature) -> InferRequest | None:
+    """What most clients send, decoded and checked in one step: one input, flat JSON data, nothing asked for.
+
+    None: it has another form, or a mistake, which the long way tells.
+    """
+    if len(signature.inputs) != 1:
+        return None
+    spec = signature.inputs[0]
+    try:
+        request = _usual_decoder(spec).decode(body)
+    except (ValueError, RecursionError):
+        return None
+    tensor = request.inputs[0]
+    where = f"input {spec.name!r}"
+    check_shape(tensor.shape, spec, where)
+    values = _flat(tensor.data, spec, tensor.shape, where)
+    return InferRequest(id=request.id, inputs={spec.name: values}, outputs=signature.output_names)
+
+
+@cache
+def _usual_decoder(spec: TensorSpec) -> msgspec.json.Decoder[Any]:
+    """Takes requests for a model with this single input, of the usual form. Bounded: a process serves one model."""
+    element, _ = DATATYPES[spec.datatype]
+    tensor = msgspec.defstruct(
+        "UsualTensor",
+        [
+            ("name", Literal[spec.name]),
+            ("shape", list[int]),
+            ("datatype", Literal[spec.datatype]),
+            ("data", list[element]),
+            ("parameters", None, None),
+        ],
+    )
+    fields = [("inputs", tuple[tensor]), ("id", str | None, None), ("parameters", None, None), ("outputs", None, None)]
+    return msgspec.json.Decoder(msgspec.defstruct("UsualBody", fields))
 
 
 def decode_tensor(tensor: Tensor, spec: TensorSpec, where: str) -> NDArray[Any]:

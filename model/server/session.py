@@ -53,6 +53,9 @@ class Session:
         except Exception as error:  # its exceptions share no base of their own
             raise RefusalError(f"{path.name}: ONNX Runtime cannot load it: {error}") from error
         accelerators.check_used(accelerator, self._session.get_providers())
+        # Past the checks that its Python class makes for each call, as the signature's are stricter: both together take
+        # a tenth more of a small request's time.
+        self._run = self._session._sess.run  # pyright: ignore[reportOptionalMemberAccess]
         self._symbols = {value.name: value.shape for value in self._session.get_inputs()}
         symbols = [size for shape in self._symbols.values() for size in shape if isinstance(size, str)]
         self._shares_symbols = len(symbols) > len(set(symbols))
@@ -69,7 +72,7 @@ class Session:
         if self._shares_symbols:
             self._check_symbols(inputs)
         try:
-            answers = self._session.run(outputs, inputs)
+            answers = self._run(outputs, inputs, None)
         except (InvalidArgument, RuntimeException, Fail) as error:
             # Its message may quote the inputs, and so goes nowhere.
             if "alloc" in str(error).lower():

@@ -161,10 +161,7 @@ def not_finite(values: NDArray[Any]) -> bool:
     if values.dtype.kind != "f":
         return False
     # A sum shows it: most often all is well, and it is finite.
-    if values.size <= _FEW:
-        total = sum(values.ravel().tolist())
-    else:
-        total = np.vdot(values, values)
+    total = sum(values.ravel().tolist()) if values.size <= _FEW else np.vdot(values, values)
     return not math.isfinite(total) and not np.isfinite(values).all()
 
 

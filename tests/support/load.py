@@ -37,14 +37,18 @@ def examples(model_folder: Path) -> list[tuple[dict[str, Any], int]]:
 class Load:
     """A steady load from a few threads while the `with` block runs; every answer is checked.
 
-    Each request opens its own connection, as requests of many different clients would: a kept-alive connection
+    With `rate`, so many requests a second are sent, and what a slow answer held up is caught up with; else each thread
+    pauses after an answer. Each request opens its own connection, as requests of many different clients would: a kept-alive connection
     stays with one pod and would not see a rollout.
     """
 
-    def __init__(self, node_port: int, model: str, folder: Path, *, threads: int = 2, pause: float = 0.02) -> None:
+    def __init__(
+        self, node_port: int, model: str, folder: Path, *, threads: int = 2, pause: float = 0.02, rate: float = 0
+    ) -> None:
         self._target = (node_port, model)
         self._examples = examples(folder)
         self._pause = pause
+        self._interval = threads / rate if rate else 0.0
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(threads)]
         self._lock = threading.Lock()
@@ -63,6 +67,7 @@ class Load:
 
     def _send(self) -> None:
         with httpx.Client(limits=httpx.Limits(max_keepalive_connections=0)) as client:
+            due = time.monotonic()
             for request, expected in itertools.cycle(self._examples):
                 if self._stop.is_set():
                     return
@@ -76,4 +81,8 @@ class Load:
                         self.right += 1
                     else:
                         self.failures[problem] += 1
-                time.sleep(self._pause)
+                if not self._interval:
+                    time.sleep(self._pause)
+                    continue
+                due += self._interval
+                time.sleep(max(0.0, due - time.monotonic()))

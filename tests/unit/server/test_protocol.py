@@ -307,6 +307,29 @@ def test_an_answer_that_json_cannot_carry_is_an_error(value: float) -> None:
     assert refused.value.status == 422
 
 
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70) | st.booleans() | st.none()
+
+
+@given(
+    st.sampled_from([name for name in DATATYPES if name != "BYTES"]),
+    st.lists(NUMBERS | st.integers(0, 2), min_size=1, max_size=4),
+    st.sampled_from([0, 0, 0, 1]),
+)
+def test_the_usual_form_is_answered_as_any_other(datatype: str, data: list[Any], more: int) -> None:
+    spec = (TensorSpec(name="v", datatype=datatype, shape=(-1,)),)
+    wire = {"name": "v", "datatype": datatype, "shape": [len(data) + more], "data": data}
+
+    def found(tensor: dict[str, Any]) -> object:
+        try:
+            array = decode({"id": "i", "inputs": [tensor]}, Signature(inputs=spec, outputs=())).inputs["v"]
+        except RequestError as error:
+            return error.status, str(error)
+        return array.dtype, array.tolist()
+
+    # Parameters, even none, are what takes a request the long way.
+    assert found(wire) == found({**wire, "parameters": {}})
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
