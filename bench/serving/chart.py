@@ -24,6 +24,8 @@ NAMES = {
     "mlserver": "MLServer",
     "litserve": "LitServe",
     "bentoml": "BentoML",
+    "mosec": "mosec",
+    "mosec_batching": "mosec, batching",
     "ray": "Ray Serve",
     "pytriton": "PyTriton (Triton)",
     "fastapi": "FastAPI",

@@ -37,9 +37,9 @@ def examples(model_folder: Path) -> list[tuple[dict[str, Any], int]]:
 class Load:
     """A steady load from a few threads while the `with` block runs; every answer is checked.
 
-    With `rate`, so many requests a second are sent, and what a slow answer held up is caught up with; else each thread
-    pauses after an answer. Each request opens its own connection, as requests of many different clients would: a kept-alive connection
-    stays with one pod and would not see a rollout.
+    Each request opens its own connection, as requests of many different clients would: a kept-alive connection
+    stays with one pod and would not see a rollout. With `rate`, so many requests a second are sent, and what a slow
+    answer held up is caught up with; else each thread pauses after an answer.
     """
 
     def __init__(

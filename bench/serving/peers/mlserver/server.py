@@ -1,4 +1,7 @@
-"""MLServer in one process (parallel_workers 0, as its documentation advises for small models), without gRPC."""
+"""MLServer in one process (parallel_workers 0, as its documentation advises for small models), without gRPC.
+
+Without its adaptive batching, too: with max_batch_size 8 and max_batch_time 0.001 it answers a third fewer requests.
+"""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""mosec with one worker, which takes one request at a time."""
+"""mosec with one worker, which takes one request at a time, or with its dynamic batching for up to a millisecond."""
 
 import os
 import sys
@@ -11,7 +11,10 @@ if not sys.argv[1].startswith("--"):
     sys.argv[1:] = ["--address", "127.0.0.1", "--port", sys.argv[2], "--log-level", "error"]
 
 import msgspec
+import numpy as np
 from mosec import Server, Worker
+
+BATCH = int(os.environ["MAX_BATCH_SIZE"])
 
 
 class Digits(Worker):
@@ -22,7 +25,11 @@ class Digits(Worker):
         return msgspec.json.decode(data)["inputs"]
 
     def forward(self, data):
-        return {"outputs": self.model(data).tolist()}
+        if BATCH == 1:
+            return {"outputs": self.model(data).tolist()}
+        # The load's requests have one row each.
+        answers = self.model(np.concatenate([np.asarray(rows, dtype=np.float32) for rows in data])).tolist()
+        return [{"outputs": [answer]} for answer in answers]
 
     def serialize(self, data):
         return msgspec.json.encode(data)
@@ -30,5 +37,5 @@ class Digits(Worker):
 
 if __name__ == "__main__":
     server = Server()
-    server.append_worker(Digits, num=1)
+    server.append_worker(Digits, num=1, max_batch_size=BATCH, max_wait_time=1 if BATCH > 1 else 0)
     server.run()
