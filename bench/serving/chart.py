@@ -6,8 +6,8 @@ It runs in an environment of its own (requirements.txt beside it): nothing else 
 import json
 import sys
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+import matplotlib as mpl  # pyright: ignore[reportMissingImports]
+from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
 PANELS = (
     ("requests_per_second", "requests per second\n(more is better)"),

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
-from bench.serving.peers import peer_python
+from bench.serving.peers import PEERS, peer_python
 from model.exporter.contract import golden
 from model.server.grpc_messages import CLASSES, HEALTH_SERVICE, SERVING
 from tests.unit.server.models import linear, onnx_model, tensor, write, write_linear
@@ -164,7 +164,8 @@ asyncio.run(main(sys.argv[1], sys.argv[2]))
 
 def test_kserves_clients(server: Running, grpc_port: int) -> None:
     """In a virtual environment of its own, that of the benchmark: it pins much that tests need newer."""
-    python = peer_python("kserve")
+    [kserve] = [peer for peer in PEERS if peer.name == "kserve"]
+    python = peer_python(kserve)
     done = subprocess.run(
         [str(python), "-W", "ignore", "-c", KSERVE, server.url, str(grpc_port)],
         capture_output=True,

@@ -18,7 +18,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers with its own header and body where it was asked right."""
 
     protocol_version = "HTTP/1.1"
-    statuses = (200,)
+    statuses: tuple[int, ...] = (200,)
     answered = 0
 
     def do_POST(self) -> None:
