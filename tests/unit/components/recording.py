@@ -58,9 +58,7 @@ class Recording(pulumi.runtime.Mocks):
             state["digest"] = self.digest
         return f"{args.name}-id", state
 
-    def call(
-        self, args: pulumi.runtime.MockCallArgs
-    ) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program asks a provider for {args.token}; it should need none")
 
     def one(self, kind: str, model: str = "digits") -> dict[str, Any]:
