@@ -63,7 +63,7 @@ deployment = k8s.apps.v1.Deployment(
     metadata={
         "namespace": namespace_name,
         "labels": labels,
-        "annotations": {"pulumi.com/timeoutSeconds": "130"},
+        "annotations": {"pulumi.com/timeoutSeconds": "130", "pulumi.com/patchForce": "true"},
     },
     spec={
         "replicas": 1,
@@ -166,6 +166,34 @@ service = k8s.core.v1.Service(
         "ports": [{"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}],
     },
     opts=pulumi.ResourceOptions(provider=provider, depends_on=[deployment]),
+)
+stack_labels = {"app.kubernetes.io/part-of": "model-serving", "app.kubernetes.io/managed-by": "pulumi"}
+k8s.networking.v1.NetworkPolicy(
+    "default-deny",
+    metadata={
+        "namespace": namespace_name,
+        "labels": stack_labels,
+        "annotations": {"kubernetes.io/description": "denies what no other policy allows"},
+    },
+    spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
+    opts=options,
+)
+k8s.networking.v1.NetworkPolicy(
+    "digits",
+    metadata={
+        "namespace": namespace_name,
+        "labels": stack_labels,
+        "annotations": {"kubernetes.io/description": "in: anybody, for the NodePort"},
+    },
+    spec={
+        "pod_selector": {
+            "match_labels": {key: value for key, value in selector.items() if not key.endswith("/component")}
+        },
+        "policy_types": ["Ingress", "Egress"],
+        "ingress": [{"ports": [{"protocol": "TCP", "port": 8080}]}],
+        "egress": [],
+    },
+    opts=options,
 )
 pulumi.export("namespace", namespace_name)
 pulumi.export("image", reference)
