@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 
-from components.config import StackConfig
-from components.gpu_node_pool import GpuNodePool, gpu_node_pool
+from components.config import GpuConfig, StackConfig
+from components.gpu_node_pool import gpu_node_pool
+from components.gpu_support import GpuSupport, GpuSupportArgs
 from components.model_image import ModelImage, ModelImageArgs
 from components.network_policy import NetworkPolicies, NetworkPoliciesArgs
 from components.planning import names, network
+from components.planning.pools import NodePool
 from components.planning.runtimes import runtime_of
 from components.served_model import ServedModel, ServedModelArgs
 
@@ -31,7 +33,6 @@ class ModelStack(pulumi.ComponentResource):
     """
 
     namespace: pulumi.Output[str]
-    pools: Mapping[str, GpuNodePool]
     models: Mapping[str, ServedModel]
 
     def __init__(self, name: str, args: ModelStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -57,6 +58,12 @@ class ModelStack(pulumi.ComponentResource):
             )
             for pool, config in args.config.node_pools.items()
         }
+        if args.config.gpu_support is not None:
+            GpuSupport(
+                "gpu-support",
+                GpuSupportArgs(config=args.config.gpu_support, pools=self._gpu_pools(args)),
+                pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+            )
         self.models = {
             model: ServedModel(
                 model,
@@ -87,6 +94,15 @@ class ModelStack(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self),
             )
         self.register_outputs({"namespace": self.namespace})
+
+    def _gpu_pools(self, args: ModelStackArgs) -> Mapping[str, tuple[NodePool, GpuConfig]]:
+        """The pools whose GPUs are a resource by software in the cluster; GKE brings its own, unless told not to."""
+        return {
+            name: (self.pools[name].plan, config.gpu)
+            for name, config in args.config.node_pools.items()
+            if config.provider != "stack" and config.gpu is not None
+            if config.provider != "gke" or config.driver == "disabled"
+        }
 
     def _builds(self, args: ModelStackArgs) -> Mapping[str, ModelImage]:
         """The images that are built here, by model. The others are promoted by their digest."""

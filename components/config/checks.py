@@ -129,6 +129,17 @@ def _defaults_of_one_model(given: Given) -> Iterator[Problem]:
             yield Problem(path=path, message=message, fix=given.commands.remove(path))
 
 
+def _nothing_to_do(given: Given) -> Iterator[Problem]:
+    """A stack has models, or node pools that others use."""
+    if given.data.get("models", {}) == {} and not pools_of(given.data) and not given.is_secret("models"):
+        verdict = "is empty" if "models" in given.data else "is required and missing"
+        yield Problem(
+            path=("models",),
+            message=f"{verdict}; allowed: a map of models by name",
+            fix=given.commands.set(("models", "digits", "source", "framework"), "keras"),
+        )
+
+
 def _missing_registry(given: Given) -> Iterator[Problem]:
     built = [name for name, model in models_of(given.data) if model.get("source") is not None]
     if built and "registry" not in given.data and not given.is_secret("registry"):
@@ -312,13 +323,48 @@ def _more_than_a_node_has(
         message = f"the nodes of pool {name} have no GPU; allowed with a pool that has"
         yield Problem(path=path, message=message, fix=given.commands.remove(path))
         return
-    try:
-        gpu = GpuConfig.model_validate(pool["gpu"])
-    except ValidationError:
-        return  # told by its own path
-    if gpus > gpu.per_node:
+    gpu = _gpu_of(pool)
+    if gpu is not None and gpus > gpu.per_node:
         message = f"{gpus} is more than a node of pool {name} has; allowed: at most {gpu.per_node} of {gpu.resource}"
         yield Problem(path=path, message=message, fix=given.commands.set(path, gpu.per_node))
+
+
+def _unshared_gpus(given: Given) -> Iterator[Problem]:
+    """MIG and time slices that nobody sets up would be GPUs that pods wait for without end."""
+    support = given.data.get("gpuSupport")
+    installed = support.get("install") if isinstance(support, dict) else None
+    served = [name for name, pool in pools_of(given.data).items() if _by_software(pool)]
+    if support is not None and not served:
+        message = "installs what makes GPUs a resource, and no pool of this stack has GPUs that need it"
+        yield Problem(path=("gpuSupport",), message=message, fix=given.commands.remove(("gpuSupport",)))
+    for name in served:
+        pool = pools_of(given.data)[name]
+        gpu, provider, path = _gpu_of(pool), pool.get("provider"), ("nodePools", name, "gpu")
+        if gpu is None:
+            continue
+        by_label = provider in ("karpenter", "gke", "eks")
+        if gpu.mig and by_label and installed != "gpu-operator":
+            message = "is set up on the nodes by the GPU operator; allowed with gpuSupport.install gpu-operator"
+            fix = given.commands.set(("gpuSupport", "install"), "gpu-operator")
+            yield Problem(path=(*path, "mig"), message=message, fix=fix)
+        if gpu.time_slicing and (by_label or provider == "aks") and installed is None:
+            message = "is set up on the nodes by NVIDIA's device plugin; allowed with gpuSupport"
+            fix = given.commands.set(("gpuSupport", "install"), "device-plugin")
+            yield Problem(path=(*path, "timeSlicing"), message=message, fix=fix)
+
+
+def _gpu_of(pool: Mapping[str, Any]) -> GpuConfig | None:
+    """The GPUs of a pool, unless they are wrong, which is told by their own path."""
+    try:
+        return GpuConfig.model_validate(pool.get("gpu"))
+    except ValidationError:
+        return None
+
+
+def _by_software(pool: Mapping[str, Any]) -> bool:
+    """Whether the GPUs of a pool are a resource by software in the cluster. GKE brings its own, unless told not to."""
+    by_gke = pool.get("provider") == "gke" and pool.get("driver") != "disabled"
+    return isinstance(pool.get("gpu"), dict) and not by_gke
 
 
 def _names_of_agent_pools(given: Given) -> Iterator[Problem]:
@@ -337,6 +383,7 @@ def _names_of_agent_pools(given: Given) -> Iterator[Problem]:
 _CHECKS = (
     _secret_sections,
     _unknown_keys,
+    _nothing_to_do,
     _defaults_of_one_model,
     _missing_registry,
     _missing_signing_key,
@@ -350,5 +397,6 @@ _CHECKS = (
     _missing_secrets,
     _unknown_pools,
     _impossible_gpus,
+    _unshared_gpus,
     _names_of_agent_pools,
 )

@@ -331,3 +331,23 @@ StackName = Annotated[
         examples=["organization/model-serving/shared"],
     ),
 ]
+
+ChartVersion = Annotated[
+    str,
+    Field(
+        pattern=r"^v?[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?$",
+        title="chart version",
+        description="the version of a Helm chart, exactly, such as 0.18.0 or v26.3.3",
+        examples=["0.18.0"],
+    ),
+]
+
+ChartRepository = Annotated[
+    str,
+    Field(
+        pattern=r"^https://[^\s@]+$",
+        title="chart repository",
+        description="the https:// address of a chart repository, without credentials",
+        examples=["https://charts.example.com/nvidia"],
+    ),
+]

@@ -127,7 +127,7 @@ class Explainer:
             return self._missing(path, "is empty" if kind == "too_short" else "is required and missing")
         if kind in ("union_tag_not_found", "union_tag_invalid"):
             return self._wrong_choice(path, kind)
-        if kind in ("source_and_image", "not_of_runtime", "gpu_resource"):
+        if kind in ("source_and_image", "not_of_runtime", "gpu_resource", "only_operator"):
             return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
         if kind == "only_whole_gpus":
             path = (*path, "resource")

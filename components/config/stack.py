@@ -16,6 +16,7 @@ from components.config import checks, defaults, protection
 from components.config.pool_types import PoolName
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
 from components.config.sections import (
+    GpuSupportConfig,
     ImageConfig,
     ModelConfig,
     Models,
@@ -56,7 +57,7 @@ class StackConfig(Section):
 
     cluster: ClusterName
     namespace: NamespaceName = "models"
-    models: Models
+    models: Models = {}
     registry: RegistryConfig | None = None
     image: ImageConfig = ImageConfig()
     signing: SigningConfig | None = None
@@ -65,6 +66,7 @@ class StackConfig(Section):
     prices: PricesConfig | None = None
     node_pools: dict[PoolName, NodePoolConfig] = {}
     network: NetworkConfig = NetworkConfig()
+    gpu_support: GpuSupportConfig | None = None
 
     @classmethod
     def load(cls) -> LoadedConfig:

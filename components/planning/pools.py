@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         EksPool,
         ExistingPool,
         GkePool,
+        GpuConfig,
         KarpenterPool,
         ModelConfig,
     )
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 POOL_LABEL = "model-serving/node-pool"
 # "spot" or "on-demand", of nodes in pools that have both in node groups of their own.
 CAPACITY_LABEL = "model-serving/capacity-type"
+WHOLE_GPU = "nvidia.com/gpu"
 # Keeps pods without a GPU off nodes that have some. GKE sets it too, with this value.
 GPU_TAINT = "nvidia.com/gpu"
 GPU_TAINT_VALUE = "present"
@@ -174,16 +176,23 @@ def _taints(config: "AnyPool") -> tuple[Taint, ...]:
 def _sharing_labels(config: "CreatedPools") -> dict[str, str]:
     """What tells NVIDIA's software on a node how to share its GPUs, where the cloud does not do so itself."""
     gpu = config.gpu
-    if config.provider == "gke":
+    if config.provider == "gke" and config.driver != "disabled":
         return {}
+    plugin = plugin_config(gpu)
+    return {
+        # AKS splits the cards itself.
+        **({MIG_LABEL: f"all-{gpu.mig.profile}"} if gpu.mig and config.provider != "aks" else {}),
+        **({PLUGIN_CONFIG_LABEL: plugin} if plugin else {}),
+    }
+
+
+def plugin_config(gpu: "GpuConfig") -> str | None:
+    """The name of the device plugin's configuration for nodes with such GPUs; None where the default is right."""
     if gpu.mig is not None:
-        return {} if config.provider == "aks" else {MIG_LABEL: f"all-{gpu.mig.profile}"}
-    return {PLUGIN_CONFIG_LABEL: plugin_config(gpu.time_slicing)} if gpu.time_slicing else {}
-
-
-def plugin_config(slices: int) -> str:
-    """Name of the device plugin's configuration that cuts each GPU into so many time slices."""
-    return f"time-slices-{slices}"
+        return "mig-single" if gpu.resource == WHOLE_GPU else "mig-mixed"
+    if gpu.time_slicing is not None:
+        return f"time-slices-{gpu.time_slicing}" + ("" if gpu.resource == WHOLE_GPU else "-shared")
+    return None
 
 
 def _machine_types(config: "CreatedPools") -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from components.config.sections.build import (
     SourceConfig,
 )
 from components.config.sections.capacity import PricesConfig, RolloutConfig
+from components.config.sections.gpu_support import GpuSupportConfig
 from components.config.sections.model import ModelConfig, Models
 from components.config.sections.network import (
     CanaryConfig,
@@ -47,6 +48,7 @@ __all__ = [
     "ExistingPool",
     "GkePool",
     "GpuConfig",
+    "GpuSupportConfig",
     "ImageConfig",
     "IngressConfig",
     "KarpenterPool",

@@ -266,4 +266,4 @@ class ModelConfig(Section):
         return canary
 
 
-Models = Annotated[dict[ModelName, ModelConfig], Field(min_length=1, description="a map of models by name")]
+Models = Annotated[dict[ModelName, ModelConfig], Field(description="a map of models by name")]

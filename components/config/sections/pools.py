@@ -38,8 +38,7 @@ from components.config.pool_types import (
 )
 from components.config.sections.base import Section
 from components.config.types import CpuQuantity, MemoryQuantity, ObjectName
-
-WHOLE_GPU = "nvidia.com/gpu"
+from components.planning.pools import WHOLE_GPU
 
 
 class MigConfig(Section):

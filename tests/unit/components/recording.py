@@ -42,6 +42,7 @@ class Recording(pulumi.runtime.Mocks):
     """Answers like the providers would: names with a suffix, a digest for an image, a port for a NodePort Service."""
 
     digest: str | None = DIGEST
+    other_stack: dict[str, Any] = field(default_factory=dict)
     resources: list[Recorded] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -50,10 +51,12 @@ class Recording(pulumi.runtime.Mocks):
         inputs = _plain(args.inputs)
         self.resources.append(Recorded(args.typ, args.name, inputs, args.provider or "", secret))
         state = dict(inputs)
-        if args.typ.startswith("kubernetes:"):
+        if args.typ.startswith("kubernetes:") and "metadata" in inputs:
             state["metadata"] = {"name": f"{args.name}-7f3a9c21"} | inputs["metadata"]
         if args.typ == "kubernetes:core/v1:Service" and inputs["spec"]["type"] == "NodePort":
             state["spec"] = inputs["spec"] | {"ports": [{"nodePort": NODE_PORT} | p for p in inputs["spec"]["ports"]]}
+        if args.typ == "pulumi:pulumi:StackReference":
+            state["outputs"] = self.other_stack
         if args.typ == "docker-build:index:Image" and self.digest is not None:
             state["digest"] = self.digest
         return f"{args.name}-id", state
@@ -79,9 +82,13 @@ def record(
     stack: str = "dev",
     preview: bool = False,
     digest: str | None = DIGEST,
+    other_stack: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """Run `__main__.py` with a stack's configuration (keys without namespace) in the current folder."""
-    recording = Recording(digest=digest)
+    """Run `__main__.py` with a stack's configuration (keys without namespace) in the current folder.
+
+    `other_stack` are the outputs of whichever stack the program refers to.
+    """
+    recording = Recording(digest=digest, other_stack=dict(other_stack or {}))
     flat = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     values = {f"model-serving:{key}": value for key, value in {**flat, **(secrets or {})}.items()}
     pulumi.runtime.set_mocks(recording, project="model-serving", stack=stack, preview=preview)

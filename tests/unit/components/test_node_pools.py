@@ -1,10 +1,18 @@
 """Node pools that the program declares with the cluster's own provider."""
 
-from typing import Any
+import json
+import sys
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import TypeAdapter
 
-from .recording import DIGITS, STACK, record
+from components.config import NodePoolConfig, StackPool
+from components.errors import UserError
+from components.gpu_node_pool import gpu_node_pool
+from components.gpu_node_pool.shared import told_pool
+
+from .recording import DIGITS, ROOT, STACK, record
 
 KARPENTER: dict[str, Any] = {"provider": "karpenter", "gpu": {"type": "nvidia-l4"}, "maxNodes": 4}
 EXISTING: dict[str, Any] = {"provider": "existing", "nodeSelector": {"pool": "l4"}, "gpu": {"type": "l4"}}
@@ -163,3 +171,134 @@ def test_other_models_go_wherever_there_is_room() -> None:
     models = {"digits": DIGITS | {"nodePool": "l4"}, "iris": DIGITS}
     recording = record(STACK | {"nodePools": {"l4": KARPENTER}, "models": models})
     assert "nodeSelector" not in recording.one("Deployment", "iris")["spec"]["template"]["spec"]
+
+
+class TestSharedPools:
+    """Pools of another stack, which tells about them in its outputs."""
+
+    SHARED: ClassVar[dict[str, Any]] = {"provider": "stack", "stack": "acme/platform/shared"}
+
+    def told(self) -> dict[str, Any]:
+        """What the stack that has the pool puts out."""
+        return json.loads(json.dumps(record(on_pool(KARPENTER), stack="shared").outputs["nodePools"]))
+
+    @pytest.mark.parametrize("preview", [True, False])
+    def test_pods_are_the_same_as_in_the_stack_that_has_the_pool(self, preview: bool) -> None:
+        owner = record(on_pool(KARPENTER), stack="shared")
+        other = record(on_pool(self.SHARED), stack="shared", preview=preview, other_stack={"nodePools": self.told()})
+        template = other.one("Deployment")["spec"]["template"]
+        assert template["spec"]["nodeSelector"] == {"model-serving/node-pool": "shared-l4"}
+        if not preview:
+            assert other.one("Deployment") == owner.one("Deployment")
+        assert "NodePool" not in other.kinds()
+        [reference] = [r for r in other.resources if r.type == "pulumi:pulumi:StackReference"]
+        assert reference.inputs == {"name": "acme/platform/shared"}
+
+    def test_it_may_have_another_name_here(self) -> None:
+        recording = record(
+            on_pool(self.SHARED | {"pool": "gpu"}), other_stack={"nodePools": {"gpu": self.told()["l4"]}}
+        )
+        pod = recording.one("Deployment")["spec"]["template"]["spec"]
+        assert pod["nodeSelector"] == {"model-serving/node-pool": "shared-l4"}
+
+    def test_it_can_be_passed_on(self) -> None:
+        recording = record(on_pool(self.SHARED), other_stack={"nodePools": self.told()})
+        assert recording.outputs["nodePools"] == self.told()
+
+    @pytest.mark.parametrize(
+        ("outputs", "told"),
+        [
+            (
+                {},
+                "model-serving:nodePools.l4.stack: stack acme/platform/shared has no output nodePools with a pool in "
+                "it; allowed: a stack of this program that has nodePools -> bring that stack up first, or name another "
+                "one",
+            ),
+            (
+                {"nodePools": {"t4": {}, "a100": {}}},
+                'model-serving:nodePools.l4.pool: stack acme/platform/shared has no node pool "l4"; allowed: a100, t4 '
+                "-> pulumi config set --path 'model-serving:nodePools.l4.pool' a100 --stack dev",
+            ),
+            (
+                {"nodePools": {"l4": {"nodeSelector": "all"}}},
+                "model-serving:nodePools.l4.pool: what stack acme/platform/shared tells of its node pool l4 is not "
+                "understood -> bring both stacks up with the same version of this program",
+            ),
+        ],
+        ids=["no pools", "another pool", "not a pool"],
+    )
+    def test_one_that_is_not_there(self, outputs: dict[str, Any], told: str) -> None:
+        config = StackPool.model_validate(self.SHARED)
+        with pytest.raises(UserError) as caught:
+            told_pool("l4", config, outputs.get("nodePools"), "dev")
+        assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("provider", "package", "own"),
+    [
+        ("gke", "pulumi_gcp", {"location": "europe-west4", "machineType": "g2-standard-8"}),
+        (
+            "eks",
+            "pulumi_aws",
+            {
+                "nodeRole": "arn:aws:iam::123456789012:role/nodes",
+                "subnets": ["subnet-0123456789abcdef0"],
+                "machineTypes": ["g6.xlarge"],
+            },
+        ),
+        ("aks", "pulumi_azure_native", {"resourceGroup": "ml", "machineType": "Standard_NC4as_T4_v3"}),
+    ],
+)
+def test_the_sdk_of_a_cloud_is_asked_for_only_with_its_pools(
+    provider: str, package: str, own: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"components.gpu_node_pool.{provider}", raising=False)
+    section = KARPENTER | {"provider": provider, "cluster": "ml"} | own
+    with pytest.raises(UserError) as caught:
+        gpu_node_pool("l4", "dev", TypeAdapter(NodePoolConfig).validate_python(section))
+    error = str(caught.value)
+    assert error.startswith(
+        f"model-serving:nodePools.l4.provider: {provider} needs the Python package {package.replace('_', '-')}, "
+        "which is optional and not installed -> "
+    )
+    assert error.endswith(f" -m pip install -r requirements.txt -r requirements/{provider}.txt")
+    assert (ROOT / f"requirements/{provider}.txt").read_text().startswith(f"{package.replace('_', '-')}==")
+
+
+def test_a_stack_may_have_pools_for_others_and_no_models() -> None:
+    recording = record({"cluster": "local", "namespace": "gpus", "nodePools": {"l4": KARPENTER}})
+    assert recording.kinds() == ["Namespace", "NetworkPolicy", "NodePool"]
+    assert set(recording.outputs["nodePools"]) == {"l4"}
+
+
+class TestGpuSupport:
+    SUPPORT: ClassVar[dict[str, Any]] = {"gpuSupport": {"install": "device-plugin"}}
+
+    def test_a_chart_in_a_namespace_where_devices_may_be_handled(self) -> None:
+        recording = record(on_pool(KARPENTER) | self.SUPPORT)
+        chart = recording.one("Chart", "gpu")
+        assert chart["chart"] == chart["name"] == "nvidia-device-plugin"
+        assert chart["version"] == "0.18.0"
+        assert chart["repositoryOpts"] == {"repo": "https://nvidia.github.io/k8s-device-plugin"}
+        assert chart["namespace"] == "nvidia"
+        namespace = recording.one("Namespace", "gpu")["metadata"]
+        assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+
+    def test_from_a_mirror_in_another_version(self) -> None:
+        own = {"install": "gpu-operator", "version": "v26.7.0", "repository": "https://charts.example.com/nvidia"}
+        chart = record(on_pool(KARPENTER) | {"gpuSupport": own}).one("Chart", "gpu")
+        assert (chart["chart"], chart["version"]) == ("gpu-operator", "v26.7.0")
+        assert chart["repositoryOpts"] == {"repo": "https://charts.example.com/nvidia"}
+
+    def test_it_serves_the_pools_that_have_gpus(self) -> None:
+        pools = {"l4": KARPENTER, "cpu": {"provider": "existing", "nodeSelector": {"pool": "cpu"}}}
+        chart = record(on_pool(KARPENTER) | {"nodePools": pools} | self.SUPPORT).one("Chart", "gpu")
+        [term] = chart["values"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+            "nodeSelectorTerms"
+        ]
+        assert term["matchExpressions"][0]["values"] == ["dev-l4"]
+
+    def test_it_is_not_there_unless_it_is_asked_for(self) -> None:
+        assert "Chart" not in record(on_pool(KARPENTER)).kinds()

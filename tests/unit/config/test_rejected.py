@@ -20,7 +20,10 @@ MODEL_KEYS = (
     "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout, nodePool, gpus, "
     "ingress, route, canary, network"
 )
-SECTIONS = "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools, network"
+SECTIONS = (
+    "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools, network, "
+    "gpuSupport"
+)
 DIGITS = SMALLEST["models"]["digits"]
 ROUTE = {"host": "digits.example.com", "gateway": {"name": "shared", "namespace": "gateways"}}
 REPLICAS = "a whole number from 1 to 1000, or a section with min and max for an autoscaler"

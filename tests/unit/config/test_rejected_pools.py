@@ -80,11 +80,6 @@ CASES: dict[str, tuple[Mapping[str, Any], str]] = {
         "nvidia.com/gpu, nvidia.com/mig-1g.5gb "
         f"-> pulumi config rm --path '{POOL}.gpu.resource' --stack dev",
     ),
-    "a resource that Karpenter launches no nodes for": (
-        KARPENTER | {"gpu": MIG | {"resource": "nvidia.com/mig-1g.5gb"}},
-        f"{POOL}.gpu.resource: Karpenter has no nodes with nvidia.com/mig-1g.5gb; allowed: nvidia.com/gpu, also for "
-        f"MIG and time slices -> pulumi config rm --path '{POOL}.gpu.resource' --stack dev",
-    ),
     "a resource that GKE does not have": (
         GKE | {"gpu": MIG | {"resource": "nvidia.com/mig-1g.5gb"}},
         f"{POOL}.gpu.resource: GKE has no nodes with nvidia.com/mig-1g.5gb; allowed: nvidia.com/gpu, also for "
@@ -260,7 +255,7 @@ class TestModels:
         ]
 
     def test_more_gpus_than_a_node_has(self, mistakes: Mistakes) -> None:
-        pool = KARPENTER | {"gpu": MIG | {"count": 2}}
+        pool = EXISTING | {"gpu": MIG | {"count": 2}}
         assert self.of(mistakes, {"nodePool": "a100", "gpus": 15}, a100=pool) == [
             "model-serving:models.digits.gpus: 15 is more than a node of pool a100 has; allowed: at most 14 of "
             "nvidia.com/gpu -> pulumi config set --path 'model-serving:models.digits.gpus' 14 --stack dev"
@@ -271,3 +266,54 @@ class TestModels:
         assert line.startswith(
             "model-serving:models.digits.gpus: 0 is not a number of GPUs; allowed: a whole number from 1 to 64: how "
         )
+
+
+class TestGpuSupport:
+    """What makes GPUs a resource, and shares them."""
+
+    SUPPORT = "model-serving:gpuSupport"
+
+    def of(self, mistakes: Mistakes, pool: Mapping[str, Any], **support: Any) -> list[str]:
+        return mistakes(SMALLEST | {"nodePools": {"l4": pool}} | ({"gpuSupport": support} if support else {}))
+
+    @pytest.mark.parametrize("pool", [KARPENTER, EKS, GKE | {"driver": "disabled"}], ids=lambda pool: pool["provider"])
+    @pytest.mark.parametrize("support", [{}, {"install": "device-plugin"}], ids=["nothing", "plugin"])
+    def test_mig_without_the_operator(self, mistakes: Mistakes, pool: Mapping[str, Any], support: Any) -> None:
+        assert self.of(mistakes, {**pool, "gpu": MIG}, **support) == [
+            f"{POOL}.gpu.mig: is set up on the nodes by the GPU operator; allowed with gpuSupport.install gpu-operator "
+            f"-> pulumi config set --path '{self.SUPPORT}.install' gpu-operator --stack dev"
+        ]
+
+    def test_instances_that_karpenter_launches_no_nodes_for(self, mistakes: Mistakes) -> None:
+        pool = KARPENTER | {"gpu": MIG | {"resource": "nvidia.com/mig-1g.5gb"}}
+        assert self.of(mistakes, pool, install="gpu-operator") == [
+            f"{POOL}.gpu.resource: Karpenter has no nodes with nvidia.com/mig-1g.5gb; allowed: nvidia.com/gpu, also "
+            f"for MIG and time slices -> pulumi config rm --path '{POOL}.gpu.resource' --stack dev"
+        ]
+
+    @pytest.mark.parametrize("pool", [KARPENTER, EKS, AKS], ids=lambda pool: pool["provider"])
+    def test_time_slices_without_the_device_plugin(self, mistakes: Mistakes, pool: Mapping[str, Any]) -> None:
+        assert self.of(mistakes, {**pool, "gpu": {"type": "l4", "timeSlicing": 2}}) == [
+            f"{POOL}.gpu.timeSlicing: is set up on the nodes by NVIDIA's device plugin; allowed with gpuSupport "
+            f"-> pulumi config set --path '{self.SUPPORT}.install' device-plugin --stack dev"
+        ]
+
+    @pytest.mark.parametrize("pool", [GKE, {"provider": "existing", "nodeSelector": {"a": "b"}}])
+    def test_for_no_gpu_that_needs_it(self, mistakes: Mistakes, pool: Mapping[str, Any]) -> None:
+        assert self.of(mistakes, pool, install="device-plugin") == [
+            f"{self.SUPPORT}: installs what makes GPUs a resource, and no pool of this stack has GPUs that need it "
+            f"-> pulumi config rm {self.SUPPORT} --stack dev"
+        ]
+
+    def test_a_driver_by_what_installs_none(self, mistakes: Mistakes) -> None:
+        assert self.of(mistakes, KARPENTER, install="device-plugin", driver="operator") == [
+            f"{self.SUPPORT}.driver: the device plugin installs no driver; allowed with install gpu-operator "
+            f"-> pulumi config rm --path '{self.SUPPORT}.driver' --stack dev"
+        ]
+
+    def test_a_version_that_may_change(self, mistakes: Mistakes) -> None:
+        assert self.of(mistakes, KARPENTER, install="device-plugin", version="latest") == [
+            f'{self.SUPPORT}.version: "latest" is not a chart version; allowed: the version of a Helm chart, exactly, '
+            "such as 0.18.0 or v26.3.3 "
+            f"-> pulumi config set --path '{self.SUPPORT}.version' 0.18.0 --stack dev"
+        ]

@@ -115,9 +115,14 @@ class TestSharing:
     def test_time_slices_by_the_device_plugin(self, section: dict[str, Any]) -> None:
         assert plan(section, gpu=self.SLICES).labels["nvidia.com/device-plugin.config"] == "time-slices-4"
 
-    @pytest.mark.parametrize(("section", "gpu"), [(GKE, MIG), (GKE, SLICES), (AKS, MIG)])
-    def test_by_the_cloud(self, section: dict[str, Any], gpu: dict[str, Any]) -> None:
-        assert set(plan(section, gpu=gpu).labels) == {"model-serving/node-pool"}
+    @pytest.mark.parametrize("gpu", [MIG, SLICES])
+    def test_by_gke_unless_it_is_told_not_to(self, gpu: dict[str, Any]) -> None:
+        assert set(plan(GKE, gpu=gpu).labels) == {"model-serving/node-pool"}
+        assert set(plan(GKE, gpu=gpu, driver="disabled").labels) > {"model-serving/node-pool"}
+
+    def test_cards_are_split_by_aks_and_told_of_by_the_device_plugin(self) -> None:
+        labels = plan(AKS, gpu=self.MIG).labels
+        assert labels == {"model-serving/node-pool": "dev-l4", "nvidia.com/device-plugin.config": "mig-single"}
 
 
 class TestSpot:
