@@ -33,21 +33,43 @@ EXCEPTIONS = {
     "CKV_K8S_11": "no CPU limit: it throttles inference while cores idle; the request is what is guaranteed",
     "CKV_K8S_15": "IfNotPresent: a digest never changes its content, and a node that has it survives the registry",
 }
-# Kinds of operators that the local cluster has not. Their own tests validate them.
-NOT_SERVED: frozenset[str] = frozenset()
+# Of operators that the local cluster has not: test_platform.py and test_karpenter.py put them up, with definitions.
+NOT_SERVED = frozenset({"gateway.networking.k8s.io", "karpenter.sh"})
 
 FULL = STACK | {
+    "nodePools": {
+        "l4": {
+            "provider": "karpenter",
+            "gpu": {"type": "nvidia-l4"},
+            "maxNodes": 4,
+            "machineTypes": ["g6.xlarge"],
+            "nodeClass": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "gpu"},
+        }
+    },
+    "network": {"allowFrom": [{"namespace": "monitoring"}]},
     "models": {
         "digits": {
             "source": {"framework": "keras", "path": "model/digits"},
-            "replicas": 2,
+            "replicas": {"min": 2, "max": 4},
             "env": {"LOG_LEVEL": "info"},
             "secrets": ["apiToken"],
             "ports": {"grpc": 9000},
-            "service": {"type": "LoadBalancer"},
+            "service": {"type": "LoadBalancer", "internal": True},
+            "nodePool": "l4",
         },
-        "served": {"runtime": "triton", "image": f"registry.example.com/triton@{DIGEST}", "files": {"claim": "models"}},
-    }
+        "canary": {
+            "image": f"registry.example.com/models/canary@{DIGEST}",
+            "replicas": 2,
+            "route": {"host": "canary.example.com", "gateway": {"name": "shared", "namespace": "gateways"}},
+            "canary": {"image": f"registry.example.com/models/canary@{DIGEST}", "weight": 10},
+        },
+        "served": {
+            "runtime": "triton",
+            "image": f"registry.example.com/triton@{DIGEST}",
+            "files": {"claim": "models"},
+            "ingress": {"host": "served.example.com", "class": "nginx", "tls": {"secret": "served-tls"}},
+        },
+    },
 }
 
 
