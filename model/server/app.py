@@ -10,6 +10,7 @@ import msgspec
 from granian.rsgi import Headers, HTTPProtocol, ProtocolClosed, Scope  # pyright: ignore[reportPrivateImportUsage]
 
 from . import __version__, logs, openapi, protocol, tf_serving, tracing
+from .answers import SMALL_ANSWER_BYTES, Answers
 from .deadlines import Deadlines
 from .engine import Engine
 from .errors import RequestError
@@ -50,6 +51,8 @@ class App:
         self.draining = False
         self.deadlines = Deadlines(settings.body_timeout_seconds)
         """For bodies to arrive. Somebody must run its `watch`."""
+        self.answers = Answers(settings.max_buffered_bytes, settings.body_timeout_seconds)
+        """On their way to clients. Somebody must run its `watch`."""
         self._settings = settings
         self._metrics = metrics
         self._engine = engine
@@ -78,10 +81,17 @@ class App:
         if route is not None:
             self._engine.begin()
         try:
+            if self.answers.held:
+                self.answers.arrived(scope.client)
             answer = await self._answer(route, scope, headers, proto)
+            if len(answer.body) > SMALL_ANSWER_BYTES:
+                try:
+                    self.answers.leave(scope.client, len(answer.body))
+                except RequestError as error:
+                    answer = _refusal(error)
             status = answer.status
             answer_headers = [("content-type", answer.content_type), *answer.headers]
-            if self.draining and scope.http_version.startswith("1"):
+            if self.draining:
                 # Clients with an open connection would stay with this process to its end; so they go elsewhere.
                 answer_headers.append(("connection", "close"))
             proto.response_bytes(status, answer_headers, answer.body)
@@ -107,7 +117,7 @@ class App:
             _allow(scope, "POST")
             return await self._counted_infer(route[1], headers, proto)
         except RequestError as error:
-            return _Answer(encode({"error": str(error)}), error.status, headers=error.headers)
+            return _refusal(error)
         except ProtocolClosed:
             raise
         except Exception as error:
@@ -282,6 +292,10 @@ class App:
 
 
 _RETRY = (("retry-after", "1"),)
+
+
+def _refusal(error: RequestError) -> _Answer:
+    return _Answer(encode({"error": str(error)}), error.status, headers=error.headers)
 
 
 def _too_large(most: int) -> RequestError:

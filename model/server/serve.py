@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
 
 from . import logs
+from .answers import cut_off_unread
 from .app import App
 from .engine import Engine
 from .errors import RefusalError
@@ -78,12 +79,14 @@ async def _serve(settings: Settings, started: float) -> None:
     server = _server(app, settings)
     grpc_server = await _start_grpc(settings, metrics, engine, app)
     serving = asyncio.create_task(server.serve())
-    watching = asyncio.create_task(app.deadlines.watch())
+    watching = asyncio.gather(app.deadlines.watch(), app.answers.watch())
     stopping = asyncio.create_task(stop.wait())
     loading = loop.run_in_executor(executor, _load, settings)
     try:
         await asyncio.wait((loading, stopping, serving), return_when=asyncio.FIRST_COMPLETED)
         if loading.done() and not serving.done():
+            while not cut_off_unread(settings.port, settings.body_timeout_seconds) and not serving.done():
+                await asyncio.sleep(0.01)
             app.serve(model := loading.result())
             # What is there now stays: the collector need not look at it again and again.
             gc.collect()
@@ -120,6 +123,8 @@ def _server(app: App, settings: Settings) -> Server:
         address=settings.host,
         port=settings.port,
         interface=Interfaces.RSGI,
+        # An answer at a time and connection: HTTP/2 would hold 200, of clients that fetch none.
+        http=HTTPModes.http1,
         websockets=False,
         backlog=1024,
         backpressure=MAX_CONNECTIONS,

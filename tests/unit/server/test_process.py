@@ -1,5 +1,6 @@
 """The process's life: refusals, the log, and the end."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -8,8 +9,10 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+from model.server.answers import SETTLE_SECONDS
 from tests.unit.server.models import write_linear, write_slow
 from tests.unit.server.running import serving, start
 
@@ -148,3 +151,43 @@ def wait_for_draining(client: httpx.Client) -> httpx.Response:
     while (response := client.get("/v2/health/ready")).status_code == 200:
         assert time.monotonic() < deadline, "still ready"
     return response
+
+
+def test_answers_that_nobody_fetches_are_bounded_and_cut_off(tmp_path: Path) -> None:
+    """Each of a megabyte and more, where the server may hold a few."""
+    rows = 125_000
+    tensor = {"name": "x", "datatype": "FP32", "shape": [rows, 3], "parameters": {"binary_data_size": rows * 12}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    body = head + np.ones((rows, 3), np.float32).tobytes()
+    headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Length": str(len(body)), "Host": "a"}
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    request = f"POST /v2/models/linear/infer HTTP/1.1\r\n{''.join(lines)}\r\n".encode() + body
+    limits = {"MAX_BODY_BYTES": "2000000", "MAX_BUFFERED_BYTES": "4500000", "BODY_TIMEOUT_SECONDS": "2"}
+    with serving(write_linear(tmp_path / "model"), tmp_path / "run", **limits) as server:
+        url = f"{server.url}/v2/models/linear/infer"
+        # Who fetches its answers is not counted, on open connections either.
+        clients = [httpx.Client() for _ in range(10)]
+        for client in clients:
+            answer = client.post(url, content=body, headers=headers)
+            assert answer.status_code == 200
+            time.sleep(SETTLE_SECONDS)
+        unread = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(8)]
+        statuses = []
+        for connection in unread:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(request)
+            statuses.append(connection.recv(12))
+        fit = 4_500_000 // len(answer.content)
+        assert 1 < fit < len(unread)
+        assert statuses == [b"HTTP/1.1 200"] * fit + [b"HTTP/1.1 503"] * (len(unread) - fit)
+        deadline = time.monotonic() + 30
+        while clients[0].post(url, content=body, headers=headers).status_code == 503:
+            assert time.monotonic() < deadline, "nobody was cut off"
+            time.sleep(0.1)
+        received = 0
+        with contextlib.suppress(ConnectionResetError):
+            while part := unread[0].recv(1 << 20):
+                received += len(part)
+        assert received < len(answer.content), "all of it was sent"
+        for connection in (*unread, *clients):
+            connection.close()
