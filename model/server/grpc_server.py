@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__, logs, tracing
+from .answers import SMALL_ANSWER_BYTES
 from .app import SERVER_NAME, App
 from .engine import Engine
-from .errors import RefusalError, RequestError
+from .errors import RefusalError, RequestError, overloaded
 from .grpc_messages import CLASSES, HEALTH_SERVICE, NOT_SERVING, SERVICE, SERVING
 from .metrics import Metrics
 from .model import Model
@@ -75,6 +76,8 @@ class GrpcServer:
         self._metrics = metrics
         self._engine = engine
         self._app = app
+        self._unfetched = 0
+        """Bytes of large calls whose answers are on their way to clients."""
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", settings.max_body_bytes + _HEAD_BYTES),
@@ -155,6 +158,7 @@ class GrpcServer:
         self._engine.begin()
         try:
             answer = await self._infer(request)
+            self._leave(request.ByteSize() + answer.ByteSize(), context)
             code = 200
             return answer
         except RequestError as error:
@@ -187,6 +191,22 @@ class GrpcServer:
             )
         finally:
             self._engine.release(size)
+
+    def _leave(self, size: int, context: Any) -> None:
+        """Counts a large call until its client has taken the answer: gRPC keeps it, and the request, as long.
+
+        A single one may be larger than the limit. Raises: RequestError: 503: too much is held already.
+        """
+        if size <= SMALL_ANSWER_BYTES:
+            return
+        if self._unfetched and self._unfetched + size > self._settings.max_buffered_bytes:
+            raise overloaded(f"overloaded: {self._unfetched} bytes of answers wait for their clients")
+        self._unfetched += size
+
+        def over(_context: Any) -> None:
+            self._unfetched -= size
+
+        context.add_done_callback(over)
 
 
 def _handlers(service: str, calls: dict[str, Callable[[Any, Any], Awaitable[Any]]], prefix: str) -> Any:

@@ -79,7 +79,7 @@ async def _serve(settings: Settings, started: float) -> None:
     server = _server(app, settings)
     grpc_server = await _start_grpc(settings, metrics, engine, app)
     serving = asyncio.create_task(server.serve())
-    watching = asyncio.gather(app.deadlines.watch(), app.answers.watch())
+    watching = [asyncio.create_task(task) for task in (app.deadlines.watch(), app.answers.watch())]
     stopping = asyncio.create_task(stop.wait())
     loading = loop.run_in_executor(executor, _load, settings)
     try:
@@ -97,7 +97,8 @@ async def _serve(settings: Settings, started: float) -> None:
             _explain_end(serving, settings)
         await _drain(app, engine, settings, metrics)
     finally:
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         server.stop()
         if grpc_server is not None:
             await grpc_server.stop(CLOSE_SECONDS)

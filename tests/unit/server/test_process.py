@@ -1,6 +1,5 @@
 """The process's life: refusals, the log, and the end."""
 
-import contextlib
 import json
 import signal
 import socket
@@ -8,13 +7,15 @@ import threading
 import time
 from pathlib import Path
 
+import grpc
 import httpx
 import numpy as np
 import pytest
 
 from model.server.answers import SETTLE_SECONDS
+from model.server.grpc_messages import CLASSES
 from tests.unit.server.models import write_linear, write_slow
-from tests.unit.server.running import serving, start
+from tests.unit.server.running import free_port, serving, start
 
 CANARY = "canary-7c1f"
 
@@ -153,41 +154,90 @@ def wait_for_draining(client: httpx.Client) -> httpx.Response:
     return response
 
 
-def test_answers_that_nobody_fetches_are_bounded_and_cut_off(tmp_path: Path) -> None:
-    """Each of a megabyte and more, where the server may hold a few."""
-    rows = 125_000
-    tensor = {"name": "x", "datatype": "FP32", "shape": [rows, 3], "parameters": {"binary_data_size": rows * 12}}
+ROWS = 125_000
+"""Of the linear model, whose answer to so many is a megabyte and more."""
+
+
+def large_request() -> tuple[bytes, dict[str, str]]:
+    """A body and its headers."""
+    tensor = {"name": "x", "datatype": "FP32", "shape": [ROWS, 3], "parameters": {"binary_data_size": ROWS * 12}}
     head = json.dumps({"inputs": [tensor]}).encode()
-    body = head + np.ones((rows, 3), np.float32).tobytes()
-    headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Length": str(len(body)), "Host": "a"}
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    request = f"POST /v2/models/linear/infer HTTP/1.1\r\n{''.join(lines)}\r\n".encode() + body
-    limits = {"MAX_BODY_BYTES": "2000000", "MAX_BUFFERED_BYTES": "4500000", "BODY_TIMEOUT_SECONDS": "2"}
+    body = head + np.ones((ROWS, 3), np.float32).tobytes()
+    return body, {"Inference-Header-Content-Length": str(len(head)), "Content-Length": str(len(body)), "Host": "a"}
+
+
+def ask_and_leave_unread(port: int) -> tuple[socket.socket, bytes]:
+    """The connection, of whose answer only the first line's start was fetched, and that."""
+    body, headers = large_request()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.sendall(f"POST /v2/models/linear/infer HTTP/1.1\r\n{lines}\r\n".encode() + body)
+    return connection, connection.recv(12)
+
+
+def test_answers_that_nobody_fetches_are_bounded(tmp_path: Path) -> None:
+    body, headers = large_request()
+    most = 4_500_000
+    # Nobody is cut off meanwhile, however slow this machine is.
+    limits = {"MAX_BODY_BYTES": "2000000", "MAX_BUFFERED_BYTES": str(most), "BODY_TIMEOUT_SECONDS": "3600"}
     with serving(write_linear(tmp_path / "model"), tmp_path / "run", **limits) as server:
         url = f"{server.url}/v2/models/linear/infer"
-        # Who fetches its answers is not counted, on open connections either.
-        clients = [httpx.Client() for _ in range(10)]
+        # Those of clients that fetch theirs are not counted, though the connections stay open.
+        clients = [httpx.Client(timeout=60) for _ in range(8)]
         for client in clients:
             answer = client.post(url, content=body, headers=headers)
             assert answer.status_code == 200
-            time.sleep(SETTLE_SECONDS)
-        unread = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(8)]
-        statuses = []
-        for connection in unread:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.sendall(request)
-            statuses.append(connection.recv(12))
-        fit = 4_500_000 // len(answer.content)
-        assert 1 < fit < len(unread)
-        assert statuses == [b"HTTP/1.1 200"] * fit + [b"HTTP/1.1 503"] * (len(unread) - fit)
-        deadline = time.monotonic() + 30
-        while clients[0].post(url, content=body, headers=headers).status_code == 503:
-            assert time.monotonic() < deadline, "nobody was cut off"
+            time.sleep(2 * SETTLE_SECONDS)
+        fit = most // len(answer.content)
+        unread = [ask_and_leave_unread(server.port) for _ in range(fit + 3)]
+        assert [start for _, start in unread] == [b"HTTP/1.1 200"] * fit + [b"HTTP/1.1 503"] * 3
+        for closed in (*clients, *(connection for connection, _ in unread)):
+            closed.close()
+
+
+def test_who_does_not_fetch_an_answer_is_cut_off(tmp_path: Path) -> None:
+    limits = {"MAX_BODY_BYTES": "2000000", "BODY_TIMEOUT_SECONDS": "1"}
+    with serving(write_linear(tmp_path / "model"), tmp_path / "run", **limits) as server:
+        connection, start = ask_and_leave_unread(server.port)
+        assert start == b"HTTP/1.1 200"
+        deadline = time.monotonic() + 60
+        # Without reading: that would be fetching.
+        while not connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            assert time.monotonic() < deadline, "it was not cut off"
             time.sleep(0.1)
-        received = 0
-        with contextlib.suppress(ConnectionResetError):
-            while part := unread[0].recv(1 << 20):
-                received += len(part)
-        assert received < len(answer.content), "all of it was sent"
-        for connection in (*unread, *clients):
-            connection.close()
+        connection.close()
+
+
+def test_grpc_answers_that_nobody_fetches_are_bounded(tmp_path: Path) -> None:
+    port = free_port()
+    limits = {"MAX_BODY_BYTES": "2000000", "MAX_BUFFERED_BYTES": "6000000", "GRPC_PORT": str(port)}
+    tensor = {"name": "x", "datatype": "FP32", "shape": [ROWS, 3]}
+    values = [np.ones((ROWS, 3), np.float32).tobytes()]
+    request = CLASSES["ModelInferRequest"](model_name="linear", inputs=[tensor], raw_input_contents=values)
+    # So that the client takes no more of an answer than it was asked for.
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535)]
+    with (
+        serving(write_linear(tmp_path / "model"), tmp_path / "run", **limits),
+        grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel,
+    ):
+        # As if it were a stream, whose answers wait until they are asked for.
+        infer = channel.unary_stream(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=CLASSES["ModelInferRequest"].SerializeToString,
+            response_deserializer=CLASSES["ModelInferResponse"].FromString,
+        )
+        for _ in range(5):
+            assert len(list(infer(request))) == 1
+        # Each is 1.5 MB, and a megabyte of answer.
+        unread = [infer(request) for _ in range(5)]
+        for call in unread:
+            call.initial_metadata()
+        refused = []
+        for call in unread:
+            try:
+                next(call)
+            except grpc.RpcError as error:
+                refused.append((error.code(), error.details()))
+        assert len(refused) == 3
+        assert all(code == grpc.StatusCode.UNAVAILABLE and "wait for their clients" in text for code, text in refused)
