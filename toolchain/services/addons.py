@@ -202,6 +202,8 @@ def _start_kwok(machine: Machine) -> None:
             f"--kubeconfig={machine.kubeconfig}",
             "--manage-all-nodes=false",
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+            # Without leases a node's whole status is its heartbeat, and hundreds of nodes miss theirs.
+            "--node-lease-duration-seconds=40",
             f"--cidr={_SIMULATED_PODS}",
             # Whoever asks the kubelet of a simulated node, metrics-server for one, asks kwok.
             "--node-ip=127.0.0.1",
