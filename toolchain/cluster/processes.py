@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,6 +59,12 @@ def load(table: Path) -> dict[str, ProcessRecord]:
 def forget(table: Path) -> None:
     """Drop the record of processes that are gone."""
     table.unlink(missing_ok=True)
+
+
+def drop(table: Path, names: Collection[str]) -> None:
+    """Drop the records of these processes only."""
+    with _TABLE:
+        write_json(table, {name: asdict(record) for name, record in load(table).items() if name not in names})
 
 
 def spawn(

@@ -105,6 +105,9 @@ def start(names: Collection[str], machine: Machine, note: Callable[[str], None])
     wanted = dict.fromkeys(process for name in names for process in _PROCESSES.get(name, ()))
     if machine.registered.exists() and METRICS_SERVER not in wanted and not machine.alive(METRICS_SERVER):
         _withdraw(machine)
+    records = processes.load(table(machine.data))
+    ended = [name for name in _PROCESSES if name in records and name not in wanted and not records[name].alive]
+    processes.drop(table(machine.data), ended)  # nobody asks for them any more
     starters = {METRICS_SERVER: _start_metrics_server, KWOK: _start_kwok, KARPENTER: _start_karpenter}
     for process in wanted:
         note(f"starting {process}")

@@ -100,6 +100,13 @@ def test_one_that_runs_stays(machine: addons.Machine, asked: list[str]) -> None:
     assert asked == []
 
 
+def test_one_that_ended_and_is_not_asked_for_is_no_longer_told_of(machine: addons.Machine, asked: list[str]) -> None:
+    _, kwok = running(machine, "registry-5001", "kwok")
+    processes.terminate([kwok], grace_seconds=2)
+    addons.start([], machine, quiet)
+    assert list(processes.load(service.table(machine.data))) == ["registry-5001"]
+
+
 def test_stop_ends_addons_and_no_other_service(machine: addons.Machine) -> None:
     registry, karpenter = running(machine, "registry-5001", "karpenter")
     assert addons.stop(machine.data) == ["karpenter"]
