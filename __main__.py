@@ -20,7 +20,7 @@ with reported_user_errors():
     stack = ModelStack(
         "models",
         ModelStackArgs(stack=pulumi.get_stack(), config=config, secrets=secrets),
-        pulumi.ResourceOptions(provider=cluster_provider(config.cluster)),
+        pulumi.ResourceOptions(provider=cluster_provider(config.cluster, secrets)),
     )
     pulumi.export("namespace", stack.namespace)
     pulumi.export("nodePools", {name: pool.plan.told() for name, pool in stack.pools.items()})

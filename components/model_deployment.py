@@ -1,7 +1,7 @@
 """The pods of a model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -12,9 +12,10 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from components.config import ModelConfig
 from components.planning import rollout, scaling
 from components.planning.names import version_of
-from components.planning.pod import PodInputs, annotations, pod_spec
+from components.planning.pod import PodInputs, PodSecrets, annotations, pod_spec
 from components.planning.pools import NodePool
 from components.planning.runtimes import Runtime
+from components.planning.settings import identity_annotations, identity_labels
 
 if TYPE_CHECKING:
     from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
@@ -29,8 +30,9 @@ class ModelDeploymentArgs:
         image: repository@sha256:<digest>.
         settings: name of the ConfigMap with the server's environment.
         settings_files: name of the ConfigMap whose keys become files, if there is one.
-        secrets: name of the Secret whose keys become files, if there is one.
-        pull_secret: name of an existing Secret with the registry's credentials, if the nodes need one.
+        secrets: the Secrets whose keys become files and variables.
+        annotations: of the pods: what replaces them when it changes, and nothing else would.
+        pull_secret: name of the Secret with the registry's credentials, if the nodes need one.
         protect: whether Pulumi refuses to delete the Deployment.
         pool: whose nodes run it; any node without one.
     """
@@ -42,8 +44,9 @@ class ModelDeploymentArgs:
     image: pulumi.Input[str]
     settings: pulumi.Input[str]
     settings_files: pulumi.Input[str] | None = None
-    secrets: pulumi.Input[str] | None = None
-    pull_secret: str | None = None
+    secrets: tuple[PodSecrets, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    pull_secret: pulumi.Input[str] | None = None
     protect: bool = False
     pool: NodePool | None = None
 
@@ -63,7 +66,11 @@ class ModelDeployment(pulumi.ComponentResource):
         labels = {**selector, "app.kubernetes.io/version": version}
         account = ServiceAccount(
             f"{name}-account",
-            metadata={"namespace": args.namespace, "labels": selector},
+            metadata={
+                "namespace": args.namespace,
+                "labels": selector,
+                "annotations": identity_annotations(args.config.identity) or None,
+            },
             automount_service_account_token=False,
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -76,8 +83,8 @@ class ModelDeployment(pulumi.ComponentResource):
             pull_secret=args.pull_secret,
             pool=args.pool,
         )
-        pod_metadata: ObjectMetaArgsDict = {"labels": labels}
-        if told := annotations(inputs):
+        pod_metadata: ObjectMetaArgsDict = {"labels": labels | identity_labels(args.config.identity)}
+        if told := {**annotations(inputs), **args.annotations}:
             pod_metadata["annotations"] = told
         deployment = Deployment(
             f"{name}-server",

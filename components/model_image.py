@@ -6,6 +6,7 @@ from pathlib import Path
 import pulumi
 import pulumi_docker_build as docker_build
 
+from components.config import ProxyConfig
 from components.planning import artifact_access, build_context, names, pip_settings
 
 
@@ -22,6 +23,8 @@ class ModelImageArgs:
         quantization_loss: the quality that int8 weights may cost; none for weights as they were trained.
         public_key: the key that the image's server will demand a signature of, and `signing_key` its other half.
         platforms: like "linux/arm64"; none for the builder's own.
+        proxy: the stack's way to the internet, where this machine has none of its own.
+        ca_bundle: a file of the project with authorities to trust beside the usual ones.
     """
 
     model: str
@@ -36,6 +39,8 @@ class ModelImageArgs:
     public_key: str | None = None
     signing_key: pulumi.Input[str] | None = None
     platforms: tuple[str, ...] = ()
+    proxy: ProxyConfig | None = None
+    ca_bundle: str | None = None
 
 
 class ModelImage(pulumi.ComponentResource):
@@ -53,9 +58,11 @@ class ModelImage(pulumi.ComponentResource):
         tag = names.build_tag(args.repository, args.model, args.stack)
         # A preview builds nothing: it has to know that there are secrets, not what is in them.
         building = not pulumi.runtime.is_dry_run()
+        bundle = Path(args.ca_bundle) if args.ca_bundle else None
         secrets: dict[str, pulumi.Input[str]] = {
             "pip_conf": pip_settings.pip_conf() if building else "",
-            "ca_bundle": pip_settings.ca_bundle() if building else "",
+            "proxy": pip_settings.proxy(stack=args.proxy) if building else "",
+            "ca_bundle": pip_settings.ca_bundle(stack=bundle) if building else "",
         }
         kind = artifact_access.kind(args.artifact)
         if kind == "remote":

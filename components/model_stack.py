@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.core.v1 import Namespace, Secret
 
 from components.config import GpuConfig, StackConfig
 from components.gpu_node_pool import gpu_node_pool
 from components.gpu_support import GpuSupport, GpuSupportArgs
 from components.model_image import ModelImage, ModelImageArgs
 from components.network_policy import NetworkPolicies, NetworkPoliciesArgs
-from components.planning import names, network
+from components.planning import names, network, settings
 from components.planning.pools import NodePool
 from components.planning.runtimes import runtime_of
 from components.served_model import ServedModel, ServedModelArgs
@@ -64,20 +64,19 @@ class ModelStack(pulumi.ComponentResource):
                 GpuSupportArgs(config=args.config.gpu_support, pools=self._gpu_pools(args)),
                 pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
             )
+        pull_secret = self._pull_secret(name, args)
         self.models = {
             model: ServedModel(
                 model,
                 ServedModelArgs(
                     model=model,
                     stack=args.stack,
-                    config=config,
+                    config=settings.with_stack_wide(args.config, config),
+                    stack_config=args.config,
                     image=config.image or builds[model].reference,
-                    pull_secret=args.config.registry.pull_secret if args.config.registry else None,
-                    public_key=args.config.signing.public_key if args.config.signing else None,
+                    pull_secret=pull_secret,
                     secrets=args.secrets,
                     namespace=self.namespace,
-                    namespace_name=args.config.namespace,
-                    protect=args.config.protect,
                     pool=self.pools[config.node_pool].plan if config.node_pool else None,
                 ),
                 # Pods that wait for a pool that is not there yet would wait longer than a start may take.
@@ -104,6 +103,21 @@ class ModelStack(pulumi.ComponentResource):
             if config.provider != "gke" or config.driver == "disabled"
         }
 
+    def _pull_secret(self, name: str, args: ModelStackArgs) -> pulumi.Input[str] | None:
+        """The name of the Secret with which nodes pull images, made here where the configuration has its content."""
+        configured = args.config.registry.pull_secret if args.config.registry else None
+        if configured is None or configured.config is None:
+            return configured.name if configured else None
+        secret = Secret(
+            f"{name}-registry-login",
+            metadata={"namespace": self.namespace, "labels": names.stack_labels()},
+            type="kubernetes.io/dockerconfigjson",
+            string_data={".dockerconfigjson": args.secrets[configured.config]},
+            immutable=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return secret.metadata.apply(lambda metadata: metadata.name or "")
+
     def _builds(self, args: ModelStackArgs) -> Mapping[str, ModelImage]:
         """The images that are built here, by model. The others are promoted by their digest."""
         registry, signing = args.config.registry, args.config.signing
@@ -123,6 +137,8 @@ class ModelStack(pulumi.ComponentResource):
                     signing_key=args.secrets[signing.private_key] if signing and signing.private_key else None,
                     repository=registry.repository,
                     platforms=args.config.image.platforms,
+                    proxy=args.config.proxy,
+                    ca_bundle=args.config.ca_bundle,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -134,7 +150,14 @@ class ModelStack(pulumi.ComponentResource):
 
 def _policies(stack: str, config: StackConfig) -> dict[str, network.Policy]:
     """The network policy of each model."""
+    models = {name: settings.with_stack_wide(config, model) for name, model in config.models.items()}
     return {
-        name: network.model_policy(model, runtime_of(name, model), config.network, names.selector_labels(stack, name))
-        for name, model in config.models.items()
+        name: network.model_policy(
+            model,
+            runtime_of(name, model),
+            config.network,
+            names.selector_labels(stack, name),
+            settings.destinations(config, model),
+        )
+        for name, model in models.items()
     }

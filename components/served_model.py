@@ -6,11 +6,19 @@ from typing import Any
 
 import pulumi
 
-from components.config import CanaryConfig, IngressConfig, ModelConfig, ReplicasConfig, RouteConfig, ServiceConfig
+from components.config import (
+    CanaryConfig,
+    IngressConfig,
+    ModelConfig,
+    ReplicasConfig,
+    RouteConfig,
+    ServiceConfig,
+    StackConfig,
+)
 from components.model_deployment import ModelDeployment, ModelDeploymentArgs
 from components.model_service import ModelService, ModelServiceArgs
 from components.model_settings import ModelSettings, ModelSettingsArgs
-from components.planning import exposure, names
+from components.planning import exposure, names, settings
 from components.planning.pools import NodePool
 from components.planning.runtimes import runtime_of
 
@@ -21,25 +29,22 @@ class ServedModelArgs:
 
     Attributes:
         image: repository@sha256:<digest>, built here or elsewhere.
-        pull_secret: name of an existing Secret with the registry's credentials, if the nodes need one.
-        public_key: the key that the model must be signed with, if it must be.
-        secrets: values of the secrets that the model names, by key.
+        config: the model's own, with what the stack sets for all of its models.
+        stack_config: of the whole stack.
+        pull_secret: name of the Secret with the registry's credentials, if the nodes need one.
+        secrets: values of the stack's secrets, by key.
         namespace: an output of the namespace, so that it exists before the model does.
-        namespace_name: its name as text.
-        protect: whether Pulumi refuses to delete what clients need: the Deployment and the Service.
         pool: whose nodes run it; any node without one.
     """
 
     model: str
     stack: str
     config: ModelConfig
+    stack_config: StackConfig
     image: pulumi.Input[str]
-    pull_secret: str | None
-    public_key: str | None
+    pull_secret: pulumi.Input[str] | None
     secrets: Mapping[str, pulumi.Input[str]]
     namespace: pulumi.Input[str]
-    namespace_name: str
-    protect: bool
     pool: NodePool | None
 
 
@@ -57,15 +62,19 @@ class ServedModel(pulumi.ComponentResource):
         super().__init__("model-serving:model:ServedModel", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         selector = names.selector_labels(args.stack, args.model)
-        runtime = runtime_of(args.model, args.config, args.public_key)
-        settings = ModelSettings(
+        signing = args.stack_config.signing
+        runtime = runtime_of(args.model, args.config, signing.public_key if signing else None)
+        secrets = settings.secrets_of(args.config)
+        told = ModelSettings(
             name,
             ModelSettingsArgs(
+                model=args.model,
                 namespace=args.namespace,
                 labels=selector,
-                environment={**runtime.environment, **args.config.env},
-                files=runtime.settings_files,
-                secrets={key: args.secrets[key] for key in args.config.secrets},
+                environment=settings.environment(args.stack_config, args.config, runtime),
+                files=settings.files(args.stack_config, args.config, runtime),
+                secrets=secrets,
+                values=args.secrets,
             ),
             child,
         )
@@ -76,11 +85,12 @@ class ServedModel(pulumi.ComponentResource):
             namespace=args.namespace,
             selector=selector,
             image=self.image,
-            settings=settings.config_map_name,
-            settings_files=settings.files_name,
-            secrets=settings.secret_name,
+            settings=told.config_map_name,
+            settings_files=told.files_name,
+            secrets=told.secrets,
+            annotations=secrets.annotations,
             pull_secret=args.pull_secret,
-            protect=args.protect,
+            protect=args.stack_config.protect,
             pool=args.pool,
         )
         address = ModelServiceArgs(
@@ -89,7 +99,7 @@ class ServedModel(pulumi.ComponentResource):
             grpc_port=runtime.ports.get("grpc"),
             namespace=args.namespace,
             selector=selector,
-            protect=args.protect,
+            protect=args.stack_config.protect,
         )
         deployment, service = self._served(name, pods, address)
         if args.config.replicas.scaled:
@@ -105,7 +115,7 @@ class ServedModel(pulumi.ComponentResource):
         self.service = service.service_name
         self.port = names.SERVICE_PORT
         self.node_port = service.node_port
-        self.url = names.service_url(args.model, args.namespace_name)
+        self.url = names.service_url(args.model, args.stack_config.namespace)
         self.register_outputs(self.summary())
 
     def _served(

@@ -19,7 +19,7 @@ from toolchain.parts.detect import search_path
 from toolchain.parts.install import bin_folder
 from toolchain.progress import Progress, out
 from toolchain.services import builder
-from toolchain.stack import Stack
+from toolchain.stack import NAMESPACE, Stack
 
 _STAMP = ".requirements.sha256"
 # The policy pack, a folder of the project.
@@ -195,6 +195,25 @@ def policies(stack: Stack) -> list[str]:
     if (folder / f"{stack.name}.json").exists():
         options += ["--policy-pack-config", f"{_POLICIES}/{stack.name}.json"]
     return options
+
+
+def kubeconfig(stack: Stack) -> str:
+    """The kubeconfig of a stack that names none of the machine's: a secret of its own, or another stack's output.
+
+    Raises ToolchainError where Pulumi cannot give it, or it is empty.
+    """
+    cluster = stack.settings.get("cluster")
+    cluster = cluster if isinstance(cluster, dict) else {}
+    origin = cluster.get("from")
+    if isinstance(origin, dict):
+        name, output = str(origin.get("stack")), str(origin.get("output", "kubeconfig"))
+        content = capture(stack, ["stack", "output", output, "--show-secrets", "--stack", name])
+    else:
+        key, copy = f"{NAMESPACE}:{cluster.get('kubeconfig')}", stack_config.refresh(stack)
+        content = capture(stack, ["config", "get", key, "--stack", stack.name, "--config-file", str(copy)])
+    if not content.strip():
+        raise ToolchainError(f"reach the cluster of stack {stack.name}", "its kubeconfig is empty")
+    return content
 
 
 def operate(stack: Stack, operation: str, arguments: Sequence[str]) -> int:

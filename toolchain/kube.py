@@ -9,7 +9,7 @@ from lightkube import KubeConfig
 from lightkube.config.client_adapter import Client, ConnectionParams
 from lightkube.core.exceptions import ConfigError
 
-from toolchain import local
+from toolchain import engine, local
 from toolchain.errors import ToolchainError
 from toolchain.kubernetes_plugin import kubeconfig
 from toolchain.kubernetes_plugin.errors import Unreachable
@@ -23,7 +23,7 @@ class Kube:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        context = "" if stack.local else str(stack.settings.get("cluster"))
+        context = "" if stack.local else stack.context or ""
         try:
             merged = _kubeconfig(stack)
             kubeconfig.select(merged, context)  # for its errors: they name what there is
@@ -69,7 +69,7 @@ class Kube:
 
 def _kubeconfig(stack: Stack) -> dict[str, Any]:
     if not stack.local:
-        return kubeconfig.ambient()
+        return kubeconfig.load(engine.kubeconfig(stack)) if stack.context is None else kubeconfig.ambient()
     file = local.kubeconfig()
     if file is None:
         raise ToolchainError("reach the local cluster", "it is not running", f"Run: make up STACK={stack.name}")

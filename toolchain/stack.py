@@ -29,7 +29,14 @@ class Stack:
     @property
     def local(self) -> bool:
         """Whether the cluster, registry and builder of this stack are the toolchain's business."""
-        return self.settings.get("cluster") == LOCAL
+        return self.context == LOCAL
+
+    @property
+    def context(self) -> str | None:
+        """The kubeconfig context that is the stack's cluster, or "local"; None where the cluster is named otherwise."""
+        cluster = self.settings.get("cluster")
+        named = cluster.get("context") if isinstance(cluster, dict) else cluster
+        return None if named is None else str(named)
 
     @property
     def namespace(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.config import defaults
-from components.config.problems import NAMESPACE, Commands, Problem, unknown_key
+from components.config.problems import NAMESPACE, Commands, Path, Problem, unknown_key
 from components.config.sections import GpuConfig
 from components.config.sections.runtime import OWN_RUNTIMES
 from components.config.types import SECRET_KEY
@@ -32,7 +32,8 @@ class Given:
         data: the sections that are given in plain text.
         keys: every key as Pulumi has it, "namespace:key".
         is_secret: whether a key of our namespace is stored encrypted.
-        has_value: whether a key of our namespace has a value at all.
+        has_value: whether a key of our namespace has a value at all, and not an empty one.
+        value: the value of a key of our namespace as text, encrypted or not.
     """
 
     stack: str
@@ -43,6 +44,7 @@ class Given:
     keys: tuple[str, ...]
     is_secret: Callable[[str], bool]
     has_value: Callable[[str], bool]
+    value: Callable[[str], str]
 
     def own_keys(self, namespace: str) -> Iterator[str]:
         for full in self.keys:
@@ -70,17 +72,32 @@ def pools_of(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: pool for name, pool in pools.items() if isinstance(pool, dict)} if isinstance(pools, dict) else {}
 
 
-def listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Where a secret is asked for, and its key; what cannot be a key is the schema's to refuse."""
-    signing = data.get("signing")
-    if isinstance(signing, dict) and isinstance(key := signing.get("privateKey"), str) and re.match(SECRET_KEY, key):
-        yield ("signing", "privateKey"), key
-    for name, model in models_of(data):
-        secrets = model.get("secrets")
-        if isinstance(secrets, list):
-            for index, key in enumerate(secrets):
-                if isinstance(key, str) and re.match(SECRET_KEY, key):
-                    yield ("models", name, "secrets", index), key
+    for path, value in _secret_places(data):
+        if isinstance(value, dict) and "config" in value:
+            path, value = (*path, "config"), value["config"]
+        if isinstance(value, str) and re.match(SECRET_KEY, value):
+            yield path, value
+
+
+def _secret_places(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Values that are the key of a secret, or a section with one as its `config`."""
+    yield ("signing", "privateKey"), _section(data, "signing").get("privateKey")
+    yield ("cluster", "kubeconfig"), _section(data, "cluster").get("kubeconfig")
+    pull_secret = _section(data, "registry").get("pullSecret")
+    if isinstance(pull_secret, dict):
+        yield ("registry", "pullSecret"), pull_secret
+    for path, holder in [((), data), *((("models", name), model) for name, model in models_of(data))]:
+        secrets = holder.get("secrets")
+        for index, secret in enumerate(secrets if isinstance(secrets, list) else ()):
+            yield (*path, "secrets", index), secret
+        yield (*path, "database", "password"), _section(holder, "database").get("password")
+
+
+def _section(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _secret_sections(given: Given) -> Iterator[Problem]:
@@ -380,6 +397,53 @@ def _names_of_agent_pools(given: Given) -> Iterator[Problem]:
             )
 
 
+def _untrusted_databases(given: Given) -> Iterator[Problem]:
+    """A certificate is verified with authorities, and the server's image has none of its own."""
+    for path, holder in [((), given.data), *((("models", name), model) for name, model in models_of(given.data))]:
+        database = _section(holder, "database")
+        mode = _section(database, "tls").get("mode", "verify-full")
+        known = _section(database, "tls").get("ca") or given.data.get("caBundle")
+        if database and not known and mode in ("verify-full", "verify-ca"):
+            where: Path = (*path, "database", "tls", "ca")
+            yield Problem(
+                path=where,
+                message=f"is required and missing; with mode {mode}, the file of this project with the certificates "
+                "(PEM) of the authorities to trust, unless the stack has a caBundle",
+                fix=given.commands.set(where, "config/database-ca.pem"),
+            )
+
+
+def _unchecked_databases(given: Given) -> Iterator[Problem]:
+    """Only this project's server asks its database; another is ready when its own probe says so."""
+    for name, model in models_of(given.data):
+        runtime = model.get("runtime")
+        if _section(model, "database").get("readinessCheck") is True and runtime not in (None, *OWN_RUNTIMES):
+            where: Path = ("models", name, "database", "readinessCheck")
+            yield Problem(
+                path=where,
+                message=f"is not possible with runtime {runtime}, whose own probe says when it is ready; "
+                f"allowed with: {', '.join(OWN_RUNTIMES)}",
+                fix=given.commands.remove(where),
+            )
+
+
+def _strange_pull_secrets(given: Given) -> Iterator[Problem]:
+    """The API server refuses a Secret of Docker's kind that is no Docker configuration, and quotes none of it."""
+    key = _section(_section(given.data, "registry"), "pullSecret").get("config")
+    if not isinstance(key, str) or not given.has_value(key) or not given.is_secret(key):
+        return
+    try:
+        content = json.loads(given.value(key))
+    except json.JSONDecodeError:
+        content = None
+    if not (isinstance(content, dict) and isinstance(content.get("auths"), dict) and content["auths"]):
+        yield Problem(
+            path=("registry", "pullSecret", "config"),
+            message=f"the secret {key} is no Docker configuration: JSON with the registry's credentials in auths",
+            fix=f"{given.commands.set_secret(key)} < ~/.docker/config.json",
+        )
+
+
 _CHECKS = (
     _secret_sections,
     _unknown_keys,
@@ -399,4 +463,7 @@ _CHECKS = (
     _impossible_gpus,
     _unshared_gpus,
     _names_of_agent_pools,
+    _untrusted_databases,
+    _unchecked_databases,
+    _strange_pull_secrets,
 )

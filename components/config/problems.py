@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 
 # Values below these keys may be secrets that were put in the wrong place: they are never shown.
-_NEVER_SHOWN = frozenset({"env", "secrets"})
+_NEVER_SHOWN = frozenset({"env", "secrets", "password", "configFiles", "proxy", "kubeconfig"})
 
 # Usually in Pulumi.yaml, where no command of Pulumi's writes: set in a stack, a part would replace all of it.
 _SHARED = "modelDefaults"
@@ -46,7 +46,29 @@ _ADVICE = {
     "values_of_operator": "change the operator or the values",
     "schedule_with_duration": "give the other one too, or neither",
     "expires_without_end": "set terminationGracePeriod too, or expireAfter: Never",
+    "variable_twice": "keep one of them",
+    "give_one": "give one of them",
+    "secret_target": "add file: NAME or env: NAME to it",
+    "reserved_file": "rename it",
+    "reserved_secret": "rename it, or take it out",
+    "files_too_large": "take out what the server can do without, or put it into its image",
 }
+
+# Mistakes that an example of what is allowed shows the way out of.
+_REPAIRED_BY_AN_EXAMPLE = frozenset(
+    {
+        "model_folder",
+        "model_files",
+        "needed_by_runtime",
+        "needed_by_type",
+        "needs_cluster",
+        "needs_identity",
+        "needs_proxy",
+        "no_trigger_wakes",
+        "project_file",
+        "runtime_of_source",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +167,7 @@ class Explainer:
             return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path, names[0])))
         if kind in _ADVICE:
             return Problem(path=path, message=error["msg"], fix=_ADVICE[kind])
-        if kind in ("model_folder", "model_files", "needed_by_runtime", "runtime_of_source", "no_trigger_wakes"):
+        if kind in _REPAIRED_BY_AN_EXAMPLE:
             return Problem(path=path, message=error["msg"], fix=self._set_example(path))
         return self._wrong_value(path)
 

@@ -16,7 +16,7 @@ LOCAL = "local"
 
 def problems(stack: str, data: Mapping[str, Any], commands: Commands, root: Path = Path()) -> Iterator[Problem]:
     """The mistake of naming a protected stack's cluster in a stack that is not protected itself."""
-    cluster = data.get("cluster")
+    cluster = _by_context(data.get("cluster"))
     if data.get("protect") in (True, "true") or not (owners := protected_clusters(root, other_than=stack)):
         return
     context = current_context() if cluster == LOCAL else cluster
@@ -42,7 +42,7 @@ def protected_clusters(root: Path, *, other_than: str) -> dict[str, Any]:
         if stack != other_than and f"{NAMESPACE}:protect" in text:
             config = _mapping(_yaml(text).get("config"))
             if config.get(f"{NAMESPACE}:protect") is True:
-                found[stack] = config.get(f"{NAMESPACE}:cluster")
+                found[stack] = _by_context(config.get(f"{NAMESPACE}:cluster"))
     # Of the local cluster there is one on each machine, and nobody else's.
     return {stack: cluster for stack, cluster in found.items() if cluster not in (None, LOCAL)}
 
@@ -58,6 +58,11 @@ def current_context(environ: Mapping[str, str] = os.environ) -> str | None:
         if context := _yaml(text).get("current-context"):
             return str(context)
     return None
+
+
+def _by_context(cluster: Any) -> Any:
+    """A cluster that is named by a context, in either way of writing it, as that name; any other as it is written."""
+    return cluster["context"] if isinstance(cluster, dict) and "context" in cluster else cluster
 
 
 def _yaml(text: str) -> Mapping[str, Any]:

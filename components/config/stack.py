@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pulumi
 from pulumi.runtime import config as runtime_config
-from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic import Field, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -16,6 +16,9 @@ from components.config import checks, defaults, protection
 from components.config.pool_types import PoolName
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
 from components.config.sections import (
+    CertificatesFile,
+    Cluster,
+    Database,
     GpuSupportConfig,
     ImageConfig,
     ModelConfig,
@@ -23,11 +26,14 @@ from components.config.sections import (
     NetworkConfig,
     NodePoolConfig,
     PricesConfig,
+    ProxyConfig,
     RegistryConfig,
+    Secrets,
     Section,
     SigningConfig,
+    StackEnv,
 )
-from components.config.types import ClusterName, NamespaceName, Switch
+from components.config.types import NamespaceName, Switch
 
 
 class LoadedConfig(NamedTuple):
@@ -55,7 +61,7 @@ class StackConfig(Section):
     without it may use the same cluster (components/config/protection.py).
     """
 
-    cluster: ClusterName
+    cluster: Cluster
     namespace: NamespaceName = "models"
     models: Models = {}
     registry: RegistryConfig | None = None
@@ -67,6 +73,11 @@ class StackConfig(Section):
     node_pools: dict[PoolName, NodePoolConfig] = {}
     network: NetworkConfig = NetworkConfig()
     gpu_support: GpuSupportConfig | None = None
+    env: StackEnv = Field(default_factory=dict)
+    secrets: Secrets = ()
+    database: Database | None = None
+    proxy: ProxyConfig | None = None
+    ca_bundle: CertificatesFile | None = None
 
     @classmethod
     def load(cls) -> LoadedConfig:
@@ -99,7 +110,8 @@ class _Loader:
             # Of our namespace, and of the project's where a copy of this program goes by another name.
             keys=tuple(runtime_config.CONFIG.get()),
             is_secret=self._is_secret,
-            has_value=self._has_value,
+            has_value=lambda key: bool(self._settings.get(key)),
+            value=self._settings.require,
         )
         problems = [replace(problem, path=defaults.origin(problem.path, written)) for problem in checks.problems(given)]
         problems += protection.problems(self._stack, data, self._commands)

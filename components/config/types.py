@@ -28,7 +28,7 @@ def _number_to_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _setting_to_text(value: Any) -> Any:
+def setting_to_text(value: Any) -> Any:
     """`pulumi config set --path` stores 1 and true as number and boolean; the environment holds text.
 
     Not so for 1.10, which YAML has already read as 1.1: that needs quotes, and the text type's error says so.
@@ -153,7 +153,7 @@ EnvName = Annotated[
 
 EnvValue = Annotated[
     str,
-    BeforeValidator(_setting_to_text, json_schema_input_type=str | int | bool),
+    BeforeValidator(setting_to_text, json_schema_input_type=str | int | bool),
     Field(
         title="text",
         description="text, a whole number, true or false; put other numbers in quotes",
@@ -369,11 +369,11 @@ StabilizationSeconds = Annotated[
 ]
 
 # Relative, forward slashes, no "." or ".." parts and nothing hidden: the same on every machine.
-_PROJECT_PATH = r"[A-Za-z0-9_][-A-Za-z0-9_. ]*(?:/[A-Za-z0-9_][-A-Za-z0-9_. ]*)*"
+PROJECT_PATH = r"[A-Za-z0-9_][-A-Za-z0-9_. ]*(?:/[A-Za-z0-9_][-A-Za-z0-9_. ]*)*"
 ProjectPath = Annotated[
     str,
     Field(
-        pattern=rf"^{_PROJECT_PATH}$",
+        pattern=rf"^{PROJECT_PATH}$",
         title="folder of this project",
         description='a path below the project\'s folder with "/" between its parts',
         examples=["model/digits"],
@@ -384,7 +384,7 @@ ProjectPath = Annotated[
 Artifact = Annotated[
     str,
     Field(
-        pattern=rf"^(?:{_PROJECT_PATH}|hf://[\w.-]+/[\w.-]+@[0-9a-f]{{40}}"
+        pattern=rf"^(?:{PROJECT_PATH}|hf://[\w.-]+/[\w.-]+@[0-9a-f]{{40}}"
         rf"|(?:(?:s3|gs)://[a-z0-9][-._a-z0-9]{{1,61}}[a-z0-9]/\S+|oci://{_REPOSITORY})@sha256:[0-9a-f]{{64}})$",
         title="finished model",
         description="a folder of this project, s3:// or gs://bucket/key@sha256:<64 hex digits>, "
@@ -416,7 +416,7 @@ HttpPath = Annotated[
 
 Argument = Annotated[
     str,
-    BeforeValidator(_setting_to_text, json_schema_input_type=str | int | bool),
+    BeforeValidator(setting_to_text, json_schema_input_type=str | int | bool),
     Field(
         title="argument",
         description="text, a whole number, true or false; put other numbers in quotes",

@@ -1,4 +1,4 @@
-"""What `pip install` inside an image build needs to know of this machine: the package index and extra authorities.
+"""What downloads inside an image build need to know of this machine: package index, proxy and extra authorities.
 
 Behind a company's mirror or TLS proxy a build fails without them, although `pip` works on the host. They are read from
 where pip reads them (https://pip.pypa.io/en/stable/topics/configuration/) and handed to builds as secrets: they may
@@ -12,13 +12,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import certifi
+
+if TYPE_CHECKING:
+    from components.config import ProxyConfig
 
 # Options that name an index; everything else of a pip configuration is this machine's own business.
 _INDEX_OPTIONS = ("index-url", "extra-index-url", "trusted-host")
 # Where other tools are told of a company's authority. pip's own sources come first.
 _CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
 _SYSTEM_PIP_CONF = Path("/etc/pip.conf")
 # The system's own list: Debian and its kin, Fedora and its kin, Alpine and macOS.
 _SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
@@ -39,11 +44,29 @@ def pip_conf(environ: Mapping[str, str] = os.environ) -> str:
     return text.getvalue()
 
 
-def ca_bundle(environ: Mapping[str, str] = os.environ) -> str:
-    """The certificates (PEM) that this machine trusts and Mozilla's list (certifi) lacks; "" where there are none."""
+def proxy(environ: Mapping[str, str] = os.environ, stack: "ProxyConfig | None" = None) -> str:
+    """The way to the internet, in lines like https_proxy=http://proxy.example.com:3128; "" where it is direct.
+
+    This machine's own way, in either spelling of the variables, wins over the stack's.
+    """
+    own = {name: environ.get(name) or environ.get(name.upper()) for name in _PROXY_VARIABLES}
+    if not (own["http_proxy"] or own["https_proxy"]):
+        told = stack.model_dump() if stack else {}
+        own = {
+            "http_proxy": told.get("http"),
+            "https_proxy": told.get("https"),
+            "no_proxy": ",".join(told.get("no_proxy", ())),
+        }
+    lines = {name: " ".join(value.split()) for name, value in own.items() if value}
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def ca_bundle(environ: Mapping[str, str] = os.environ, stack: Path | None = None) -> str:
+    """The certificates (PEM) of the stack's file, and those that this machine trusts and Mozilla's list (certifi)
+    lacks; "" where there are none."""
     known = {_body(certificate) for certificate in _certificates(Path(certifi.where()))}
     extra: dict[str, str] = {}
-    for path in _bundles(environ):
+    for path in (*([stack] if stack else []), *_bundles(environ)):
         for certificate in _certificates(path):
             if (body := _body(certificate)) not in known:
                 extra.setdefault(body, certificate)

@@ -5,29 +5,40 @@ from typing import TYPE_CHECKING
 
 from components.planning import pools, rollout, scaling
 from components.planning.runtimes import SETTINGS_FOLDER
+from components.planning.settings import SECRETS_FOLDER
 
 if TYPE_CHECKING:
     import pulumi
     from pulumi_kubernetes.core.v1 import (
         ContainerArgsDict,
+        EnvVarArgsDict,
         PodSecurityContextArgsDict,
         PodSpecArgsDict,
         ResourceRequirementsArgsDict,
         SecurityContextArgsDict,
         VolumeArgsDict,
         VolumeMountArgsDict,
+        VolumeProjectionArgsDict,
     )
 
     from components.config import ModelConfig, ModelFilesConfig, ResourcesConfig
     from components.planning.pools import NodePool
     from components.planning.runtimes import Runtime
+    from components.planning.settings import SecretKeys
 
 CONTAINER = "server"
 # The user of the image (model/Dockerfile). Above 10000, so that it is nobody on the node.
 USER = 65532
-SECRETS_FOLDER = "/run/secrets/model-serving"
 # Where an init container puts the model's files.
 _COPIED_FILES = "/model-files"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSecrets:
+    """A Secret by its name, and which of its keys the pod gets as what."""
+
+    name: "pulumi.Input[str]"
+    keys: "SecretKeys"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +48,9 @@ class PodInputs:
     image: "pulumi.Input[str]"
     settings: "pulumi.Input[str]"
     settings_files: "pulumi.Input[str] | None"
-    secrets: "pulumi.Input[str] | None"
+    secrets: tuple[PodSecrets, ...]
     account: "pulumi.Input[str]"
-    pull_secret: str | None
+    pull_secret: "pulumi.Input[str] | None"
     pool: "NodePool | None" = None
 
 
@@ -91,6 +102,8 @@ def _container(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> 
         "termination_message_policy": "FallbackToLogsOnError",
         "volume_mounts": _mounts(config, runtime, inputs),
     }
+    if variables := _secret_variables(inputs.secrets):
+        container["env"] = variables
     if runtime.command:
         container["command"] = list(runtime.command)
     if runtime.args:
@@ -140,8 +153,8 @@ def _container_security() -> "SecurityContextArgsDict":
 def _volumes(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> "list[pulumi.Input[VolumeArgsDict]]":
     # Scratch space; the rest of the file system is read-only. Beyond its size the pod is evicted, not its node filled.
     volumes: list[pulumi.Input[VolumeArgsDict]] = [{"name": "scratch", "empty_dir": {"size_limit": runtime.scratch}}]
-    if inputs.secrets is not None:
-        volumes.append({"name": "secrets", "secret": {"secret_name": inputs.secrets, "default_mode": 0o440}})
+    if sources := _secret_files(inputs.secrets):
+        volumes.append({"name": "secrets", "projected": {"sources": sources, "default_mode": 0o440}})
     if inputs.settings_files is not None:
         volumes.append({"name": "settings", "config_map": {"name": inputs.settings_files}})
     if runtime.shared_memory is not None:
@@ -149,6 +162,27 @@ def _volumes(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> "l
     if config.files is not None:
         volumes.append(_model_volume(config.files))
     return volumes
+
+
+def _secret_files(secrets: tuple[PodSecrets, ...]) -> "list[pulumi.Input[VolumeProjectionArgsDict]]":
+    return [
+        {
+            "secret": {
+                "name": secret.name,
+                "items": [{"key": key, "path": path} for path, key in secret.keys.files.items()],
+            }
+        }
+        for secret in secrets
+        if secret.keys.files
+    ]
+
+
+def _secret_variables(secrets: tuple[PodSecrets, ...]) -> "list[pulumi.Input[EnvVarArgsDict]]":
+    return [
+        {"name": variable, "value_from": {"secret_key_ref": {"name": secret.name, "key": key}}}
+        for secret in secrets
+        for variable, key in secret.keys.variables.items()
+    ]
 
 
 def _model_volume(files: "ModelFilesConfig") -> "VolumeArgsDict":
@@ -169,7 +203,7 @@ def _model_volume(files: "ModelFilesConfig") -> "VolumeArgsDict":
 
 def _mounts(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> "list[pulumi.Input[VolumeMountArgsDict]]":
     mounts: list[pulumi.Input[VolumeMountArgsDict]] = [{"name": "scratch", "mount_path": "/tmp"}]  # noqa: S108
-    if inputs.secrets is not None:
+    if _secret_files(inputs.secrets):
         mounts.append({"name": "secrets", "mount_path": SECRETS_FOLDER, "read_only": True})
     if inputs.settings_files is not None:
         mounts.append({"name": "settings", "mount_path": SETTINGS_FOLDER, "read_only": True})

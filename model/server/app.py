@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +19,9 @@ from .model import Model
 from .protocol import encode
 from .settings import Settings
 from .tensors import InferRequest, Tensors, TensorSpec
+
+if TYPE_CHECKING:
+    from .database import DatabaseCheck
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
@@ -53,6 +56,8 @@ class App:
         """For bodies to arrive. Somebody must run its `watch`."""
         self.answers = Answers(settings.max_buffered_bytes, settings.body_timeout_seconds)
         """On their way to clients. Somebody must run its `watch`."""
+        self.database: DatabaseCheck | None = None
+        """What the readiness depends on beside the model, if anything."""
         self._settings = settings
         self._metrics = metrics
         self._engine = engine
@@ -262,7 +267,8 @@ class App:
     @property
     def ready(self) -> bool:
         """Whether requests are welcome."""
-        return self._engine.model is not None and not self.draining
+        lost = self.database is not None and self.database.problem is not None
+        return self._engine.model is not None and not self.draining and not lost
 
     def find(self, name: str, version: str | None) -> Model:
         """The model of that name and version; None: whichever is here.
@@ -289,6 +295,9 @@ class App:
             raise RequestError(503, "not ready: the model is loading", headers=_RETRY)
         if self.draining:
             raise RequestError(503, "not ready: shutting down", headers=_RETRY)
+        # Read once: the thread that asks may change it.
+        if self.database is not None and (problem := self.database.problem) is not None:
+            raise RequestError(503, f"not ready: {problem}", headers=_RETRY)
 
 
 _RETRY = (("retry-after", "1"),)

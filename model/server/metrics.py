@@ -124,7 +124,6 @@ class Metrics:
         """The model is in use."""
         self.load_seconds.set(seconds)
         self._model_info.labels(self._model_name, version, digest, framework).set(1)
-        self.ready.set(1)
 
     def answered(self, protocol: str, code: int, seconds: float, trace: dict[str, str] | None) -> None:
         """Counts a request. The trace's ids become the exemplar of its bucket, which OpenMetrics shows."""

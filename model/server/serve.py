@@ -20,6 +20,7 @@ from granian.server.embed import Server
 from . import logs
 from .answers import cut_off_unread
 from .app import App
+from .database import DatabaseCheck
 from .engine import Engine
 from .errors import RefusalError
 from .metrics import Metrics
@@ -76,6 +77,9 @@ async def _serve(settings: Settings, started: float) -> None:
     executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="infer")
     engine = Engine(settings, metrics, executor)
     app = App(settings, metrics, engine)
+    if settings.database is not None:
+        app.database = DatabaseCheck(settings.database, lambda: metrics.ready.set(app.ready))
+        app.database.start()
     server = _server(app, settings)
     grpc_server = await _start_grpc(settings, metrics, engine, app)
     serving = asyncio.create_task(server.serve())
@@ -91,6 +95,7 @@ async def _serve(settings: Settings, started: float) -> None:
             # What is there now stays: the collector need not look at it again and again.
             gc.collect()
             gc.freeze()
+            metrics.ready.set(app.ready)
             _announce(model, settings, metrics, started)
             await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
         if serving.done():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import cpus
 from .accelerators import ACCELERATORS
+from .database import Database
 from .errors import RefusalError
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -35,6 +36,7 @@ class Settings:
     refuse_non_finite: bool
     signature: Path
     public_key: str | None
+    database: Database | None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -78,6 +80,7 @@ class Settings:
             refuse_non_finite=non_finite == "refuse",
             signature=Path(environ.get("MODEL_SIGNATURE", "/signature/model.sig")),
             public_key=environ.get("SIGNATURE_PUBLIC_KEY") or None,
+            database=Database.from_environment(environ),
         )
 
 

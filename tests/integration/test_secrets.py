@@ -5,6 +5,7 @@ The values are of a kind that occurs nowhere by chance, and they are looked for 
 
 import base64
 import gzip
+import json
 import secrets
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.cluster import LocalCluster
 from tests.support.registry import Image
@@ -26,6 +28,10 @@ STACK = "canary"
 TOKEN = "canary" + secrets.token_hex(12)
 INDEX_PASSWORD = "canary" + secrets.token_hex(12)
 MISTYPED = "canary" + secrets.token_hex(12)
+DATABASE_PASSWORD = "canary" + secrets.token_hex(12)
+REGISTRY_PASSWORD = "canary" + secrets.token_hex(12)
+CLUSTER_TOKEN = "canary" + secrets.token_hex(12)
+PROXY_PASSWORD = "canary" + secrets.token_hex(12)
 
 
 def spellings(value: str) -> list[bytes]:
@@ -34,7 +40,16 @@ def spellings(value: str) -> list[bytes]:
     return [value.encode(), *(text[4:-4] for text in shifted)]
 
 
-NEEDLES = [spelling for value in (TOKEN, INDEX_PASSWORD, MISTYPED) for spelling in spellings(value)]
+VALUES = (
+    TOKEN,
+    INDEX_PASSWORD,
+    MISTYPED,
+    DATABASE_PASSWORD,
+    REGISTRY_PASSWORD,
+    CLUSTER_TOKEN,
+    PROXY_PASSWORD,
+)
+NEEDLES = [spelling for value in VALUES for spelling in spellings(value)]
 
 
 def found_in(content: bytes) -> bool:
@@ -100,21 +115,47 @@ def registry(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFacto
 def workspace(
     local_cluster: LocalCluster, registry: Registry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workspace]:
-    """A deployed stack whose model has a secret, built with a password for a package index."""
+    """A stack whose model has secrets as a file, a variable and its database's password, pulled with credentials, in a
+    cluster that is reached by a kubeconfig among the secrets; built with passwords for a package index and a proxy.
+    """
     home = tmp_path_factory.mktemp("canary")
     workspace = Workspace.create(home / "checkout", "dev", local_cluster.env, home / "state")
-    workspace.set_config(namespace=STACK, registry={"repository": f"{registry.host}/models"})
+    workspace.set_config(
+        namespace=STACK,
+        cluster={"kubeconfig": "adminConfig"},
+        registry={"repository": f"{registry.host}/models", "pullSecret": {"config": "registryLogin"}},
+    )
     models = workspace.read_config()["config"]["model-serving:models"]
-    models["digits"] |= {"secrets": ["apiToken"], "startupTimeoutSeconds": 15}
+    database = {"host": "db", "name": "features", "user": "reader", "password": "dbPassword"}
+    models["digits"] |= {
+        "secrets": ["apiToken", {"config": "apiToken", "env": "API_TOKEN"}],
+        "database": database | {"tls": {"mode": "disable"}, "readinessCheck": False},
+        "startupTimeoutSeconds": 15,
+    }
     workspace.set_config(models=models)
     workspace.pulumi("install")
     # One more package index, which wants a password and is not there.
     index = f"http://reader:{INDEX_PASSWORD}@127.0.0.1:{free_port()}/simple"
-    workspace.extra_env = {"PIP_EXTRA_INDEX_URL": index}
+    # And a proxy with a password that everything goes around.
+    proxy = f"http://reader:{PROXY_PASSWORD}@127.0.0.1:{free_port()}"
+    workspace.extra_env = {"PIP_EXTRA_INDEX_URL": index, "https_proxy": proxy, "no_proxy": "*"}
     workspace.pulumi("stack", "init", "dev")
-    workspace.pulumi("config", "set", "--secret", "model-serving:apiToken", "--stack", "dev", stdin=TOKEN)
+    kubeconfig = yaml.safe_load(local_cluster.kubeconfig.read_text())
+    kubeconfig["users"].append({"name": "somebody else", "user": {"token": CLUSTER_TOKEN}})
+    values = {
+        "apiToken": TOKEN,
+        "dbPassword": DATABASE_PASSWORD,
+        "registryLogin": json.dumps({"auths": {"registry.example.com": {"auth": REGISTRY_PASSWORD}}}),
+        "adminConfig": yaml.safe_dump(kubeconfig),
+    }
+    for key, value in values.items():
+        set_secret(workspace, key, value)
     yield workspace
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev", check=False)
+
+
+def set_secret(workspace: Workspace, key: str, value: str) -> None:
+    workspace.pulumi("config", "set", "--secret", f"model-serving:{key}", "--stack", "dev", stdin=value)
 
 
 def clean(done: subprocess.CompletedProcess[str]) -> str:
@@ -142,8 +183,11 @@ def test_previews_and_an_update_that_works(workspace: Workspace, local_cluster: 
         clean(workspace.pulumi("stack", "output", "--json", "--stack", "dev"))
         clean(workspace.pulumi("stack", "export", "--stack", "dev"))
         clean(workspace.pulumi("config", "--stack", "dev"))
-    # It did arrive where it belongs, so there was something to find.
-    assert found_in(local_cluster.kubectl("get", "secrets", "--output", "yaml", namespace=STACK).encode())
+    # They did arrive where they belong, so there was something to find.
+    there = json.loads(local_cluster.kubectl("get", "secrets", "--output", "json", namespace=STACK))["items"]
+    arrived = b"".join(base64.b64decode(text) for secret in there for text in secret["data"].values())
+    for value in (TOKEN, DATABASE_PASSWORD, REGISTRY_PASSWORD):
+        assert value.encode() in arrived
 
 
 def test_an_update_that_fails(workspace: Workspace, local_cluster: LocalCluster) -> None:
@@ -191,6 +235,29 @@ def test_a_configuration_that_is_refused(workspace: Workspace) -> None:
         workspace.write_config(before)
     assert failed.returncode != 0
     assert "model-serving:apiTokn" in clean(failed)
+
+
+@pytest.mark.parametrize("broken", ["{token: %s", "%s", '{"clusters": 5, "token": "%s"}'])
+def test_a_kubeconfig_that_is_none(workspace: Workspace, broken: str) -> None:
+    before = workspace.read_config()
+    set_secret(workspace, "adminConfig", broken % MISTYPED)
+    try:
+        failed = workspace.up(check=False)
+    finally:
+        workspace.write_config(before)
+    assert failed.returncode != 0
+    clean(failed)
+
+
+def test_credentials_of_a_registry_that_are_none(workspace: Workspace) -> None:
+    before = workspace.read_config()
+    set_secret(workspace, "registryLogin", MISTYPED)
+    try:
+        failed = workspace.preview(check=False)
+    finally:
+        workspace.write_config(before)
+    assert failed.returncode != 0
+    assert "registry.pullSecret.config" in clean(failed)
 
 
 def test_no_file_of_it_all_holds_a_secret(workspace: Workspace, registry: Registry) -> None:

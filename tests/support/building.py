@@ -34,7 +34,12 @@ def build_model(
     `stdout` is the build's log, whatever became of it.
     """
     context = ROOT / build_context.stage(f"test-{source.name}", source, artifact=artifact, root=ROOT)
-    values = {"pip_conf": pip_settings.pip_conf(), "ca_bundle": pip_settings.ca_bundle(), **(secrets or {})}
+    ways = {
+        "pip_conf": pip_settings.pip_conf(),
+        "ca_bundle": pip_settings.ca_bundle(),
+        "proxy": pip_settings.proxy(),
+    }
+    values = {**ways, **(secrets or {})}
     options: list[str] = []
     for name, value in {"FRAMEWORK": framework, **(arguments or {})}.items():
         options += ["--build-arg", f"{name}={value}"]

@@ -7,12 +7,14 @@ Keys are camelCase in the file and snake_case in Python. Unknown keys are errors
 from components.config.sections.base import Section
 from components.config.sections.build import (
     ImageConfig,
+    PullSecretConfig,
     QuantizationConfig,
     RegistryConfig,
     SigningConfig,
     SourceConfig,
 )
 from components.config.sections.capacity import PricesConfig, RolloutConfig
+from components.config.sections.cluster import Cluster, ClusterConfig, StackOutputConfig
 from components.config.sections.gpu_support import GpuSupportConfig
 from components.config.sections.model import ModelConfig, Models
 from components.config.sections.network import (
@@ -37,18 +39,41 @@ from components.config.sections.pools import (
 from components.config.sections.resources import ResourcesConfig
 from components.config.sections.runtime import ContainerConfig, ModelFilesConfig
 from components.config.sections.scaling import BehaviorConfig, DisruptionBudgetConfig, ReplicasConfig, SpreadConfig
+from components.config.sections.settings import (
+    CertificatesFile,
+    ConfigFileConfig,
+    Database,
+    DatabaseConfig,
+    DatabaseTlsConfig,
+    ExternalSecretConfig,
+    IdentityConfig,
+    ProxyConfig,
+    SecretConfig,
+    SecretRefConfig,
+    Secrets,
+    StackEnv,
+)
 
 __all__ = [
     "AksPool",
     "BehaviorConfig",
     "CanaryConfig",
+    "CertificatesFile",
+    "Cluster",
+    "ClusterConfig",
+    "ConfigFileConfig",
     "ContainerConfig",
+    "Database",
+    "DatabaseConfig",
+    "DatabaseTlsConfig",
     "DisruptionBudgetConfig",
     "EksPool",
     "ExistingPool",
+    "ExternalSecretConfig",
     "GkePool",
     "GpuConfig",
     "GpuSupportConfig",
+    "IdentityConfig",
     "ImageConfig",
     "IngressConfig",
     "KarpenterPool",
@@ -60,16 +85,23 @@ __all__ = [
     "NodePoolConfig",
     "PeerConfig",
     "PricesConfig",
+    "ProxyConfig",
+    "PullSecretConfig",
     "QuantizationConfig",
     "RegistryConfig",
     "ReplicasConfig",
     "ResourcesConfig",
     "RolloutConfig",
     "RouteConfig",
+    "SecretConfig",
+    "SecretRefConfig",
+    "Secrets",
     "Section",
     "ServiceConfig",
     "SigningConfig",
     "SourceConfig",
     "SpreadConfig",
+    "StackEnv",
+    "StackOutputConfig",
     "StackPool",
 ]

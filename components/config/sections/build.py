@@ -1,11 +1,11 @@
 """How images are built, from what, where they are pushed, and who signs them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from components.config.sections.base import Section
+from components.config.sections.base import Section, from_text
 from components.config.types import (
     Artifact,
     ImageRepository,
@@ -17,11 +17,44 @@ from components.config.types import (
 )
 
 
+class PullSecretConfig(Section):
+    """Credentials of a registry: an existing Secret by its name, or one made of `config`, the key of a secret.
+
+    The value of that secret is a Docker configuration (config.json) with the registry's entry in `auths`.
+    """
+
+    name: ObjectName | None = None
+    config: SecretKey | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if self.name is not None and self.config is not None:
+            raise PydanticCustomError("keep_one", "name and config are given; a pull secret has exactly one")
+        if self.name is None and self.config is None:
+            raise PydanticCustomError("give_one", "neither name nor config is given; a pull secret has exactly one")
+        return self
+
+
+PullSecret = Annotated[
+    PullSecretConfig,
+    BeforeValidator(from_text("name", ObjectName), json_schema_input_type=ObjectName | PullSecretConfig),
+    Field(
+        title="Kubernetes object name",
+        description='1 to 253 lower-case letters, digits, "-" and ".", with a letter or digit at both ends, or a '
+        "section with config, the key of a secret to make one of",
+        examples=["registry-login"],
+    ),
+]
+
+
 class RegistryConfig(Section):
-    """Where built images are pushed. Credentials come from the machine's Docker configuration, never from here."""
+    """Where built images are pushed. Credentials to push come from the machine's Docker configuration, never from here.
+
+    Nodes that need credentials to pull get them from the `pullSecret`.
+    """
 
     repository: ImageRepository
-    pull_secret: ObjectName | None = None
+    pull_secret: PullSecret | None = None
 
 
 class ImageConfig(Section):

@@ -27,23 +27,14 @@ from components.config.sections.runtime import (
     PortsConfig,
 )
 from components.config.sections.scaling import DisruptionBudgetConfig, ReplicasConfig, ReplicasSetting, SpreadConfig
-from components.config.types import EnvName, EnvValue, ImageRef, ModelName, ObjectName, Seconds, SecretKey
-
-# Set by the program for its own server (components/planning/runtimes.py), so a model's `env` may not hold them.
-RESERVED_ENV = frozenset(
-    {
-        "ACCELERATOR",
-        "MODEL_NAME",
-        "MODEL_DIR",
-        "MODEL_SIGNATURE",
-        "SIGNATURE_PUBLIC_KEY",
-        "PORT",
-        "GRPC_PORT",
-        "TERMINATION_LOG",
-        "DRAIN_SECONDS",
-    }
+from components.config.sections.settings import (
+    RESERVED_ENV,
+    ConfigFiles,
+    Database,
+    IdentityConfig,
+    Secrets,
 )
-
+from components.config.types import EnvName, EnvValue, ImageRef, ModelName, ObjectName, Seconds
 
 # The default of startup_timeout_seconds, by what the image is of: the larger ones are pulled and unpacked for longer,
 # and TensorFlow takes seconds to import.
@@ -73,7 +64,7 @@ class ModelConfig(Section):
     replicas: ReplicasSetting = ReplicasConfig(min=1, max=1)
     resources: ResourcesConfig = ResourcesConfig()
     env: dict[EnvName, EnvValue] = {}
-    secrets: tuple[SecretKey, ...] = ()
+    secrets: Secrets = ()
     ports: PortsConfig = PortsConfig()
     service: ServiceConfig = ServiceConfig()
     startup_timeout_seconds: Annotated[
@@ -101,6 +92,9 @@ class ModelConfig(Section):
     route: RouteConfig | None = None
     canary: CanaryConfig | None = None
     network: ModelNetworkConfig = ModelNetworkConfig()
+    config_files: ConfigFiles = {}
+    database: Database | None = None
+    identity: IdentityConfig | None = None
 
     @field_validator("image", mode="before")
     @classmethod
@@ -224,13 +218,6 @@ class ModelConfig(Section):
                 "reserved_env", "{names} cannot be set here: the program sets it", {"names": ", ".join(taken)}
             )
         return env
-
-    @field_validator("secrets")
-    @classmethod
-    def _secrets_are_named_once(cls, secrets: tuple[str, ...]) -> tuple[str, ...]:
-        if twice := sorted({key for key in secrets if secrets.count(key) > 1}):
-            raise PydanticCustomError("repeated", "{names} is listed more than once", {"names": ", ".join(twice)})
-        return secrets
 
     @field_validator("disruption_budget")
     @classmethod

@@ -126,9 +126,12 @@ def _plain(value: Any) -> Any:
 def golden() -> str:
     """The Kubernetes objects of a model that uses everything once, as YAML."""
     digits = DIGITS | {
-        "secrets": ["apiToken"],
+        "secrets": [
+            "apiToken",
+            {"secretRef": {"name": "login", "key": "token", "revision": "2"}, "env": "LOGIN_TOKEN"},
+            {"external": {"store": "vault", "key": "team/features", "property": "key"}},
+        ],
         "service": {"type": "NodePort"},
-        "env": {"LOG_LEVEL": "debug"},
         "replicas": {"min": 2, "max": 6},
         "ingress": {
             "host": "digits.example.com",
@@ -137,8 +140,25 @@ def golden() -> str:
             "controllerNamespace": "ingress-nginx",
         },
         "network": {"allowTo": [{"host": "features.example.com", "port": 443}]},
+        "env": {"LOG_LEVEL": "debug"},
+        "configFiles": {"labels.txt": "zero\none\n"},
+        "database": {
+            "host": "db.example.com",
+            "name": "features",
+            "user": "reader",
+            "password": "dbPassword",
+            "tls": {"mode": "require"},
+        },
+        "identity": {"aks": "01234567-89ab-cdef-0123-456789abcdef"},
     }
-    recording = record(STACK | {"models": {"digits": digits}}, secrets={"apiToken": "value"})
+    stack = STACK | {
+        "models": {"digits": digits},
+        "registry": STACK["registry"] | {"pullSecret": {"config": "login"}},
+        "env": {"TEAM": "vision"},
+        "proxy": {"https": "http://proxy.example.com:3128", "noProxy": [".example.com"]},
+    }
+    login = json.dumps({"auths": {"localhost:5001": {"auth": "YTpi"}}})
+    recording = record(stack, secrets={"apiToken": "value", "dbPassword": "value", "login": login})
     kubernetes = [r for r in recording.resources if r.type.startswith("kubernetes:")]
     return yaml.safe_dump({f"{r.type} {r.name}": r.inputs for r in kubernetes}, width=120)
 

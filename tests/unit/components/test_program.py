@@ -170,10 +170,20 @@ class TestImages:
         assert set(image.inputs["secrets"]) == set(image.inputs["ignoreSecretsInDiffCalculation"])
         assert not [r for r in recording.resources if r is not image and "canary" in repr(r)]
 
+    def test_a_stacks_proxy_and_authorities_reach_the_build_as_secrets(self, project: Path) -> None:
+        certificate = "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----"
+        (project / "company.pem").write_text(certificate)
+        stack = STACK | {"proxy": {"https": "http://proxy.example.com:3128"}, "caBundle": "company.pem"}
+        [image] = [r for r in record(stack).resources if r.type == "docker-build:index:Image"]
+        assert "secrets" in image.secret
+        assert certificate in image.inputs["secrets"]["ca_bundle"]
+        assert {"proxy", "ca_bundle"} <= set(image.inputs["ignoreSecretsInDiffCalculation"])
+        assert "proxy" not in repr(image.inputs["buildArgs"])
+
     def test_a_preview_builds_nothing_and_so_reads_no_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PIP_INDEX_URL", "https://user:canary@pip.example.test/simple")
         planned, done = record(STACK, preview=True).one("Image"), record(STACK).one("Image")
-        assert planned["secrets"] == {"pip_conf": "", "ca_bundle": ""}
+        assert planned["secrets"] == {"pip_conf": "", "proxy": "", "ca_bundle": ""}
         assert planned["secrets"].keys() == done["secrets"].keys()
 
     def test_the_inputs_are_the_same_on_another_machine(
@@ -236,7 +246,8 @@ class TestSettingsAndSecrets:
         recording = record(with_digits(secrets=["apiToken"]), secrets={"apiToken": "canary"})
         spec = recording.one("Deployment")["spec"]["template"]["spec"]
         assert spec["containers"][0]["envFrom"] == [{"configMapRef": {"name": "digits-settings-7f3a9c21"}}]
-        assert spec["volumes"][1]["secret"]["secretName"] == "digits-secrets-7f3a9c21"
+        [source] = spec["volumes"][1]["projected"]["sources"]
+        assert source["secret"]["name"] == "digits-secrets-7f3a9c21"
 
     def test_a_models_environment(self) -> None:
         recording = record(with_digits(env={"LOG_LEVEL": "debug"}))

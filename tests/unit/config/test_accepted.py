@@ -42,7 +42,7 @@ BEHAVIOR = {
 def test_the_smallest_file_and_every_default(load: Load) -> None:
     config = load(SMALLEST).config
     assert config.model_dump(by_alias=True) == {
-        "cluster": "local",
+        "cluster": {"context": "local", "kubeconfig": None, "from": None},
         "namespace": "models",
         "registry": {"repository": "localhost:5001/models", "pullSecret": None},
         "image": {"platforms": ()},
@@ -51,6 +51,11 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "protect": False,
         "prices": None,
         "network": {"defaultDeny": True, "allowFrom": ()},
+        "env": {},
+        "secrets": (),
+        "database": None,
+        "proxy": None,
+        "caBundle": None,
         "models": {
             "digits": {
                 "source": {"framework": "keras", "path": "model/digits", "artifact": None, "quantization": None},
@@ -77,6 +82,9 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "route": None,
                 "canary": None,
                 "network": {"allowFrom": (), "allowTo": ()},
+                "configFiles": {},
+                "database": None,
+                "identity": None,
             }
         },
         "nodePools": {},
@@ -115,9 +123,12 @@ def test_everything_at_once(load: Load) -> None:
         secrets={"apiToken": "one", "database.password": "two"},
     )
     assert config.model_dump(by_alias=True, exclude_defaults=True) == {
-        "cluster": "gke_acme_europe-west1_prod",
+        "cluster": {"context": "gke_acme_europe-west1_prod"},
         "namespace": "vision",
-        "registry": {"repository": "registry.example.com:5000/acme/models", "pullSecret": "registry-login"},
+        "registry": {
+            "repository": "registry.example.com:5000/acme/models",
+            "pullSecret": {"name": "registry-login"},
+        },
         "image": {"platforms": ("linux/amd64", "linux/arm64")},
         "models": {
             "digits": {
@@ -125,7 +136,7 @@ def test_everything_at_once(load: Load) -> None:
                 "replicas": {"min": 3, "max": 6, "targetCPUUtilization": 50},
                 "resources": {"requests": {"cpu": "0.5", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "1.5Gi"}},
                 "env": {"LOG_LEVEL": "debug", "WORKERS": "2", "TRACE": "true", "RATE": "1.10"},
-                "secrets": ("apiToken", "database.password"),
+                "secrets": ({"config": "apiToken"}, {"config": "database.password"}),
                 "ports": {"http": 9000},
                 "service": {"type": "NodePort"},
                 "startupTimeoutSeconds": 600,

@@ -3,6 +3,8 @@
 import copy
 from typing import Any
 
+from components.config import SecretConfig
+
 from .conftest import Load
 from .test_accepted import SMALLEST
 
@@ -26,7 +28,7 @@ def test_every_model_has_them_unless_it_says_otherwise(load: Load) -> None:
 
 def test_a_list_replaces_a_list(load: Load) -> None:
     loaded = load(with_defaults({"secrets": ["a"]}, digits={"secrets": ["b"]}), secrets={"b": "value"})
-    assert loaded.config.models["digits"].secrets == ("b",)
+    assert loaded.config.models["digits"].secrets == (SecretConfig(config="b"),)
     assert set(loaded.secrets) == {"b"}
 
 

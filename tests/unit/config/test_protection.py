@@ -34,6 +34,14 @@ def test_another_stack_that_names_its_cluster_is_refused(mistakes: Mistakes) -> 
     ]
 
 
+def test_a_cluster_is_the_same_however_it_is_written(project: Path, mistakes: Mistakes) -> None:
+    [line] = mistakes(SMALLEST | {"cluster": {"context": "prod"}})
+    assert "the cluster of the protected stack prod" in line
+    write_stack(project, "prod", cluster={"kubeconfig": "prodCluster"}, protect=True)
+    [line] = mistakes(SMALLEST | {"cluster": {"kubeconfig": "prodCluster"}}, secrets={"prodCluster": "kind: Config"})
+    assert "the cluster of the protected stack prod" in line
+
+
 def test_so_is_a_local_stack_whose_kubeconfig_points_there(project: Path, mistakes: Mistakes) -> None:
     (project / "kubeconfig").write_text("current-context: prod\n")
     [line] = mistakes(SMALLEST)
@@ -47,12 +55,12 @@ def test_so_is_a_local_stack_whose_kubeconfig_points_there(project: Path, mistak
     "changes", [{}, {"cluster": "staging"}, {"cluster": "prod", "protect": "true"}], ids=["laptop", "own", "protected"]
 )
 def test_every_other_cluster_is_open_and_this_one_to_protected_stacks(load: Load, changes: dict[str, Any]) -> None:
-    assert load(SMALLEST | changes).config.cluster == changes.get("cluster", "local")
+    assert load(SMALLEST | changes).config.cluster.context == changes.get("cluster", "local")
 
 
 def test_a_stack_that_is_not_protected_guards_nothing(project: Path, load: Load) -> None:
     write_stack(project, "prod", cluster="prod", protect=False)
-    assert load(SMALLEST | {"cluster": "prod"}).config.cluster == "prod"
+    assert load(SMALLEST | {"cluster": "prod"}).config.cluster.context == "prod"
 
 
 def test_the_stack_itself_may_be_deployed(load: Load) -> None:

@@ -18,11 +18,19 @@ Mistakes = Callable[..., list[str]]
 MODEL_KEYS = (
     "source, image, runtime, accelerator, files, container, replicas, resources, env, secrets, ports, service, "
     "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout, nodePool, gpus, "
-    "ingress, route, canary, network"
+    "ingress, route, canary, network, configFiles, database, identity"
 )
 SECTIONS = (
     "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools, network, "
-    "gpuSupport"
+    "gpuSupport, env, secrets, database, proxy, caBundle"
+)
+CLUSTER = (
+    '"local" (the current context of your kubeconfig), the name of a kubeconfig context, or a section with kubeconfig '
+    "(the key of a secret) or from (another stack's output)"
+)
+SECRET = (
+    'the key of a secret (1 to 63 letters, digits, "-", "_" and ".", starting with a letter), or a section with one of '
+    "config, secretRef, external, and file or env"
 )
 DIGITS = SMALLEST["models"]["digits"]
 ROUTE = {"host": "digits.example.com", "gateway": {"name": "shared", "namespace": "gateways"}}
@@ -92,8 +100,8 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "no cluster": (
         "cluster", ...,
-        'model-serving:cluster: is required and missing; allowed: "local" (the current context of your kubeconfig) '
-        "or the name of a kubeconfig context -> pulumi config set model-serving:cluster local --stack dev",
+        f"model-serving:cluster: is required and missing; allowed: {CLUSTER} "
+        "-> pulumi config set model-serving:cluster local --stack dev",
     ),
     "no models": (
         "models", ...,
@@ -140,13 +148,13 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "a cluster with a space": (
         "cluster", "my cluster",
-        'model-serving:cluster: "my cluster" is not a cluster name; allowed: "local" (the current context of your '
-        "kubeconfig) or the name of a kubeconfig context -> pulumi config set model-serving:cluster local --stack dev",
+        f'model-serving:cluster: "my cluster" is not a cluster name; allowed: {CLUSTER} '
+        "-> pulumi config set model-serving:cluster local --stack dev",
     ),
-    "a cluster that is a section": (
-        "cluster", {"name": "local"},
-        'model-serving:cluster: a section is not a cluster name; allowed: "local" (the current context of your '
-        "kubeconfig) or the name of a kubeconfig context -> pulumi config set model-serving:cluster local --stack dev",
+    "a cluster that is a list": (
+        "cluster", ["local"],
+        f"model-serving:cluster: a list is not a cluster name; allowed: {CLUSTER} "
+        "-> pulumi config set model-serving:cluster local --stack dev",
     ),
     "models that are built and not signed": (
         "signing", {"publicKey": PUBLIC_KEY},
@@ -167,7 +175,8 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a pull secret that is no name": (
         "registry.pullSecret", "my_secret",
         'model-serving:registry.pullSecret: "my_secret" is not a Kubernetes object name; allowed: 1 to 253 lower-case '
-        'letters, digits, "-" and ".", with a letter or digit at both ends '
+        'letters, digits, "-" and ".", with a letter or digit at both ends, or a section with config, the key of a '
+        "secret to make one of "
         "-> pulumi config set --path 'model-serving:registry.pullSecret' registry-login --stack dev",
     ),
     "a default that is wrong": (
@@ -515,7 +524,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "secrets that are no list": (
         "models.digits.secrets", "apiToken",
-        "model-serving:models.digits.secrets: the value is not a list; allowed: a list, each a secret key "
+        "model-serving:models.digits.secrets: the value is not a list; allowed: a list, each a secret "
         "-> pulumi config set --path 'model-serving:models.digits.secrets[0]' apiToken --stack dev",
     ),
     "a secret without a value": (
@@ -525,8 +534,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "a secret that is no key": (
         "models.digits.secrets", ["api token"],
-        "model-serving:models.digits.secrets[0]: the value is not a secret key; allowed: 1 to 63 letters, digits, "
-        '"-", "_" and ".", starting with a letter '
+        f"model-serving:models.digits.secrets[0]: the value is not a secret; allowed: {SECRET} "
         "-> pulumi config set --path 'model-serving:models.digits.secrets[0]' apiToken --stack dev",
     ),
     "a secret with a section's name": (

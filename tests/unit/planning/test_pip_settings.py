@@ -2,6 +2,7 @@
 
 import configparser
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import certifi
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.config import ProxyConfig
 from components.planning import pip_settings
 
 INDEX = "https://user:canary@pip.example.test/simple"
@@ -139,3 +141,32 @@ class TestCaBundle:
 
     def test_a_bundle_that_is_not_there(self, home: Path) -> None:
         assert pip_settings.ca_bundle(environ(home, SSL_CERT_FILE=str(home / "none.pem"))) == ""
+
+
+class TestProxy:
+    STACK = ProxyConfig.model_validate({"https": "http://stack.test:3128", "noProxy": [".a.test", "10.0.0.0/8"]})
+
+    def test_a_direct_way(self) -> None:
+        assert pip_settings.proxy({}) == ""
+
+    @pytest.mark.parametrize("spelling", [str.lower, str.upper])
+    def test_this_machines_own_with_its_password(self, spelling: Callable[[str], str]) -> None:
+        environ = {spelling("https_proxy"): "http://ann:canary@proxy.test:3128", spelling("no_proxy"): ".test"}
+        told = pip_settings.proxy(environ, self.STACK)
+        assert told == "https_proxy=http://ann:canary@proxy.test:3128\nno_proxy=.test\n"
+
+    def test_the_stacks_where_this_machine_has_none(self) -> None:
+        told = pip_settings.proxy({"no_proxy": "localhost"}, self.STACK)
+        assert told == "https_proxy=http://stack.test:3128\nno_proxy=.a.test,10.0.0.0/8\n"
+
+    def test_one_line_stays_one(self) -> None:
+        assert pip_settings.proxy({"http_proxy": "http://a\nPATH=/x"}).count("\n") == 1
+
+
+def test_the_stacks_authorities_are_trusted_beside_this_machines(home: Path) -> None:
+    def pem(text: str) -> str:
+        return f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----"
+
+    own, stack = write(home / "own.pem", pem("b3du")), write(home / "stack.pem", pem("c3RhY2s="))
+    told = pip_settings.ca_bundle(environ(home, SSL_CERT_FILE=str(own)), stack)
+    assert told == f"{pem('c3RhY2s=')}\n{pem('b3du')}\n"

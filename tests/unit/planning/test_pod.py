@@ -7,8 +7,9 @@ import pytest
 
 from components.config import ModelConfig
 from components.planning.names import selector_labels
-from components.planning.pod import PodInputs, pod_spec
+from components.planning.pod import PodInputs, PodSecrets, pod_spec
 from components.planning.runtimes import runtime_of
+from components.planning.settings import SecretKeys
 
 Model = Callable[..., ModelConfig]
 SELECTOR = selector_labels("dev", "digits")
@@ -19,7 +20,7 @@ def pod(config: ModelConfig, **names: Any) -> dict[str, Any]:
         image="registry.example.com/m@sha256:" + "a" * 64,
         settings="digits-settings-1",
         account="digits-account-1",
-        **{"settings_files": None, "secrets": None, "pull_secret": None, **names},
+        **{"settings_files": None, "secrets": (), "pull_secret": None, **names},
     )
     return dict(pod_spec(config, runtime_of("digits", config), inputs, SELECTOR))
 
@@ -49,15 +50,30 @@ def test_scratch_space_is_bounded_and_the_only_writable_place(model: Model) -> N
     assert spec["containers"][0]["volume_mounts"] == [{"name": "scratch", "mount_path": "/tmp"}]
 
 
-def test_secrets_are_files_that_the_servers_group_may_read(model: Model) -> None:
-    spec = pod(model(secrets=["apiToken"]), secrets="digits-secrets-1")
-    files = {"secret_name": "digits-secrets-1", "default_mode": 0o440}
-    assert spec["volumes"][1] == {"name": "secrets", "secret": files}
+def test_secrets_are_files_that_the_servers_group_may_read_or_variables(model: Model) -> None:
+    own = SecretKeys(files={"apiToken": "apiToken"}, variables={"TOKEN": "TOKEN"})
+    existing = SecretKeys(files={"password": "pw"})
+    secrets = (PodSecrets(name="digits-secrets-1", keys=own), PodSecrets(name="login", keys=existing))
+    spec = pod(model(), secrets=secrets)
+    sources = [
+        {"secret": {"name": "digits-secrets-1", "items": [{"key": "apiToken", "path": "apiToken"}]}},
+        {"secret": {"name": "login", "items": [{"key": "pw", "path": "password"}]}},
+    ]
+    assert spec["volumes"][1] == {"name": "secrets", "projected": {"sources": sources, "default_mode": 0o440}}
     assert spec["containers"][0]["volume_mounts"][1] == {
         "name": "secrets",
         "mount_path": "/run/secrets/model-serving",
         "read_only": True,
     }
+    assert spec["containers"][0]["env"] == [
+        {"name": "TOKEN", "value_from": {"secret_key_ref": {"name": "digits-secrets-1", "key": "TOKEN"}}}
+    ]
+
+
+def test_a_secret_that_is_only_a_variable_needs_no_volume(model: Model) -> None:
+    secrets = (PodSecrets(name="login", keys=SecretKeys(variables={"TOKEN": "token"})),)
+    spec = pod(model(), secrets=secrets)
+    assert [volume["name"] for volume in spec["volumes"]] == ["scratch"]
 
 
 def test_requests_are_always_set(model: Model) -> None:

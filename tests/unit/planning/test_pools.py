@@ -38,7 +38,7 @@ def pod(config: ModelConfig, pool: NodePool | None) -> dict[str, Any]:
         image="registry.example.com/m@sha256:" + "a" * 64,
         settings="digits-settings-1",
         settings_files=None,
-        secrets=None,
+        secrets=(),
         account="digits-account-1",
         pull_secret=None,
         pool=pool,
@@ -189,7 +189,7 @@ class TestPod:
         self, section: dict[str, Any], changes: dict[str, Any], left_alone: bool
     ) -> None:
         inputs = PodInputs(
-            image="", settings="", settings_files=None, secrets=None, account="", pull_secret=None,
+            image="", settings="", settings_files=None, secrets=(), account="", pull_secret=None,
             pool=plan(section, **changes),
         )  # fmt: skip
         assert annotations(inputs) == ({"karpenter.sh/do-not-disrupt": "true"} if left_alone else {})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from toolchain import engine, local, paths
+from toolchain.errors import ToolchainError
 from toolchain.stack import Stack
 
 
@@ -86,3 +87,28 @@ def test_policies_are_those_of_the_project_with_the_stacks_own_settings(tmp_path
     assert engine.policies(dev) == ["--policy-pack", "policy"]
     (tmp_path / "policy" / "dev.json").touch()
     assert engine.policies(dev) == ["--policy-pack", "policy", "--policy-pack-config", "policy/dev.json"]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "asked"),
+    [
+        ({"kubeconfig": "prodCluster"}, "config get model-serving:prodCluster --stack dev --config-file"),
+        (
+            {"from": {"stack": "acme/platform/prod"}},
+            "stack output kubeconfig --show-secrets --stack acme/platform/prod",
+        ),
+    ],
+)
+def test_pulumi_is_asked_for_a_kubeconfig_that_only_it_has(
+    cluster: object, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for pulumi says what it was asked."""
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
+    (tmp_path / "pulumi").write_text('#!/bin/sh\necho "asked: $*"\n')
+    (tmp_path / "pulumi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    elsewhere = Stack("dev", "shop", tmp_path / "Pulumi.dev.yaml", {"cluster": cluster}, None)
+    assert engine.kubeconfig(elsewhere).startswith(f"asked: {asked}")
+    (tmp_path / "pulumi").write_text("#!/bin/sh\n")
+    with pytest.raises(ToolchainError, match="its kubeconfig is empty"):
+        engine.kubeconfig(elsewhere)

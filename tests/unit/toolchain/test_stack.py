@@ -123,3 +123,20 @@ def test_encryption_that_is_committed_wins_over_the_copys(key: str) -> None:
     committed = {key: "committed", "config": {"a:b": {"secure": "from the file"}}}
     copy = {"encryptionsalt": "copy", "config": {"a:b": {"secure": "from the copy"}}}
     assert stack_config.merge(committed, copy) == committed
+
+
+@pytest.mark.parametrize(
+    ("cluster", "context", "local"),
+    [
+        ("local", "local", True),
+        ({"context": "local"}, "local", True),
+        ("prod", "prod", False),
+        ({"kubeconfig": "prodCluster"}, None, False),
+        ({"from": {"stack": "acme/platform/prod"}}, None, False),
+    ],
+)
+def test_a_cluster_in_every_way_of_naming_it(tmp_path: Path, cluster: object, context: str | None, local: bool) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: model-serving\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": {"model-serving:cluster": cluster}}))
+    stack = load("dev", tmp_path)
+    assert (stack.context, stack.local) == (context, local)
