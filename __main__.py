@@ -9,14 +9,16 @@ gc.disable()
 
 import pulumi
 
+from components.capacity_check import check_capacity
 from components.cluster import cluster_provider
 from components.config import StackConfig
 from components.model_stack import ModelStack, ModelStackArgs
-from components.planning.usage import demand_of, usage
+from components.planning.usage import asked_and_there, usage
 from components.report import reported_user_errors
 
 with reported_user_errors():
     config, secrets = StackConfig.load()
+    check_capacity(pulumi.get_stack(), config)
     stack = ModelStack(
         "models",
         ModelStackArgs(stack=pulumi.get_stack(), config=config, secrets=secrets),
@@ -25,5 +27,4 @@ with reported_user_errors():
     pulumi.export("namespace", stack.namespace)
     pulumi.export("nodePools", {name: pool.plan.told() for name, pool in stack.pools.items()})
     pulumi.export("models", {name: model.summary() for name, model in stack.models.items()})
-    demands = [demand_of(name, model) for name, model in config.models.items()]
-    pulumi.export("capacity", usage(demands, (), config.prices))
+    pulumi.export("capacity", usage(*asked_and_there(pulumi.get_stack(), config), config.prices))

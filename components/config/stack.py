@@ -16,6 +16,7 @@ from components.config import checks, defaults, protection
 from components.config.pool_types import PoolName
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
 from components.config.sections import (
+    CapacityCheck,
     CertificatesFile,
     Cluster,
     Database,
@@ -78,6 +79,7 @@ class StackConfig(Section):
     database: Database | None = None
     proxy: ProxyConfig | None = None
     ca_bundle: CertificatesFile | None = None
+    capacity_check: CapacityCheck = "error"
 
     @classmethod
     def load(cls) -> LoadedConfig:

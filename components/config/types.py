@@ -4,7 +4,6 @@ Each type says in `title` what it is ("... is not a <title>"), in `description` 
 value that works. The error messages and the editors' JSON schema are made of these, so they are written once, here.
 """
 
-from decimal import Decimal
 from ipaddress import ip_network
 from typing import Annotated, Any
 
@@ -16,11 +15,6 @@ _REPOSITORY = (
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 )
 _POSITIVE_DECIMAL = r"(?:[0-9]*[1-9][0-9]*|[0-9]+\.[0-9]*[1-9][0-9]*|[0-9]*[1-9][0-9]*\.[0-9]+)"
-_UNITS = {
-    "": Decimal(1), "m": Decimal("0.001"),
-    "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12), "P": Decimal(10**15),
-    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50),
-}  # fmt: skip
 
 
 def _number_to_text(value: Any) -> Any:
@@ -45,12 +39,6 @@ def _network(text: str) -> str:
     except ValueError:
         raise PydanticCustomError("not_a_network", "is not a range of addresses") from None
     return text
-
-
-def quantity_value(quantity: str) -> Decimal:
-    """The number that a Kubernetes quantity stands for: "500m" -> 0.5, "1Ki" -> 1024 (bytes or cores)."""
-    number = quantity.rstrip("kKmMGTPi")
-    return Decimal(number) * _UNITS[quantity.removeprefix(number)]
 
 
 ClusterName = Annotated[

@@ -66,11 +66,11 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Equal nodes, so many at least and at most (None: no maximum is known), of a machine type that may be known."""
+    """Equal nodes: so many at least and at most, of one of these machine types. None or empty: not known."""
 
     name: str
     node: NodeShape
-    machine_type: str | None = None
+    machine_types: tuple[str, ...] = ()
     min_nodes: int = 0
     max_nodes: int | None = None
 

@@ -7,22 +7,53 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from components.planning.capacity import Demand, PodRequest, Pool, nodes_needed
+from components.planning.capacity import Demand, NodeShape, PodRequest, Pool, nodes_needed
+from components.planning.pools import NodePool, gpus_of, node_pool
+from components.planning.quantities import millicores, whole_bytes
 from components.planning.runtimes import runtime_of
 
 if TYPE_CHECKING:
-    from components.config import ModelConfig, PricesConfig
+    from components.config import ModelConfig, PricesConfig, StackConfig
 
 
-def demand_of(model: str, config: "ModelConfig") -> Demand:
-    """The pods of a model."""
+def asked_and_there(stack: str, config: "StackConfig") -> tuple[list[Demand], list[Pool]]:
+    """What the models of a stack ask for, and the nodes of its pools. Of other stacks' pools the nodes are theirs."""
+    known = {name: node_pool(stack, name, pool) for name, pool in config.node_pools.items() if pool.provider != "stack"}
+    demands = [demand_of(name, model, known.get(model.node_pool or "")) for name, model in config.models.items()]
+    return demands, [pool_of(name, pool) for name, pool in known.items()]
+
+
+def demand_of(model: str, config: "ModelConfig", pool: NodePool | None) -> Demand:
+    """The pods of a model, which run in `pool` if its nodes are known."""
     requests = config.resources.filled(runtime_of(model, config).memory).requests
     return Demand(
         model=model,
-        pod=PodRequest(cpu=requests.millicores, memory=requests.bytes),
+        pod=PodRequest(
+            # `filled` leaves no request open.
+            cpu=millicores(requests.cpu or "0"),
+            memory=whole_bytes(requests.memory or "0"),
+            # Of another stack's pool it is not known here whether it has GPUs, only how many are asked for.
+            gpus=gpus_of(config, pool) if pool else config.gpus or 0,
+        ),
         least=config.replicas.min,
         most=config.replicas.max,
         surge=config.rollout.max_surge,
+        pool=config.node_pool,
+    )
+
+
+def pool_of(name: str, pool: NodePool) -> Pool:
+    """The nodes of a pool, as far as they are known."""
+    return Pool(
+        name=name,
+        node=NodeShape(
+            gpus=pool.gpus_per_node if pool.gpu_resource else None,
+            cpu=millicores(pool.node_cpu) if pool.node_cpu else None,
+            memory=whole_bytes(pool.node_memory) if pool.node_memory else None,
+        ),
+        machine_types=pool.machine_types,
+        min_nodes=pool.min_nodes or 0,
+        max_nodes=pool.max_nodes,
     )
 
 
@@ -43,18 +74,27 @@ def usage(demands: Sequence[Demand], pools: Sequence[Pool], prices: "PricesConfi
     costs: list[tuple[Decimal, Decimal]] = []
     unpriced = [f"models.{demand.model}" for demand in demands if demand.pool not in nodes]
     for pool in pools:
-        # A pool's own price is the more exact one: a spot node costs less than its machine type.
-        price = prices.per_hour.get(pool.name, prices.per_hour.get(pool.machine_type or ""))
-        if price is None or (count := nodes[pool.name]) is None:
+        price, count = _price(pool, prices), nodes[pool.name]
+        if price is None or count is None:
             unpriced.append(f"nodePools.{pool.name}")
             continue
-        least, most = (Decimal(str(price)) * number for number in count)
+        least, most = (each * number for each, number in zip(price, count, strict=True))
         report["pools"][pool.name]["costPerHour"] = _range(float(least), float(most))
         costs.append((least, most))
     if costs:
         report["total"]["costPerHour"] = _range(*(float(sum(sums)) for sums in zip(*costs, strict=True)))
     report["prices"] = {"currency": prices.currency, "date": prices.date, "unpriced": unpriced}
     return report
+
+
+def _price(pool: Pool, prices: "PricesConfig") -> tuple[Decimal, Decimal] | None:
+    """The lowest and the highest price of a node per hour; None if one is not in the table.
+
+    A pool's own price is the more exact one: a spot node costs less than its machine type.
+    """
+    names = (pool.name,) if pool.name in prices.per_hour else pool.machine_types
+    found = [Decimal(str(prices.per_hour[name])) for name in names if name in prices.per_hour]
+    return (min(found), max(found)) if found and len(found) == len(names) else None
 
 
 def _amounts(demands: Sequence[Demand]) -> dict[str, Any]:

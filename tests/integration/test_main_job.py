@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -81,6 +82,19 @@ def test_what_runs_is_what_was_pushed(local_cluster: LocalCluster, served: dict[
 def test_a_second_up_changes_nothing(workspace: Workspace) -> None:
     workspace.preview("--expect-no-changes")
     workspace.up("--expect-no-changes")
+
+
+def test_a_preview_shows_what_more_replicas_take(workspace: Workspace) -> None:
+    written = workspace.read_config()
+    models = written["config"]["model-serving:models"]
+    workspace.set_config(models=models | {"digits": models["digits"] | {"replicas": 2}})
+    try:
+        shown = workspace.preview("--color", "never").stdout
+    finally:
+        workspace.write_config(written)
+    outputs = shown.partition("Outputs:")[2]
+    for amount in (r"replicas *: 1 => 2", r"cpu *: 0\.25 => 0\.5", r"memoryGiB *: 0\.25 => 0\.5"):
+        assert re.search(f"~ {amount}", outputs), shown
 
 
 def test_another_machine_previews_no_changes(workspace: Workspace, tmp_path: Path) -> None:

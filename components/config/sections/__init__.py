@@ -13,7 +13,7 @@ from components.config.sections.build import (
     SigningConfig,
     SourceConfig,
 )
-from components.config.sections.capacity import PricesConfig, RolloutConfig
+from components.config.sections.capacity import CapacityCheck, PricesConfig, RolloutConfig
 from components.config.sections.cluster import Cluster, ClusterConfig, StackOutputConfig
 from components.config.sections.gpu_support import GpuSupportConfig
 from components.config.sections.model import ModelConfig, Models
@@ -58,6 +58,7 @@ __all__ = [
     "AksPool",
     "BehaviorConfig",
     "CanaryConfig",
+    "CapacityCheck",
     "CertificatesFile",
     "Cluster",
     "ClusterConfig",

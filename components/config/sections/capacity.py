@@ -1,12 +1,15 @@
 """What an update may need beside what runs, and what nodes cost."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from components.config.capacity_types import Currency, Date, PodCount, PricedNode, PricePerHour
 from components.config.sections.base import Section
+
+# What becomes of an update that could not be scheduled.
+CapacityCheck = Literal["error", "warn", "off"]
 
 
 class RolloutConfig(Section):

@@ -1,13 +1,13 @@
 """What a pod asks for of its node, and what it may take at most."""
 
-from decimal import ROUND_CEILING
 from typing import Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from components.config.sections.base import Section
-from components.config.types import CpuQuantity, MemoryQuantity, quantity_value
+from components.config.types import CpuQuantity, MemoryQuantity
+from components.planning.quantities import quantity_value
 
 
 class ComputeResources(Section):
@@ -15,16 +15,6 @@ class ComputeResources(Section):
 
     cpu: CpuQuantity | None = None
     memory: MemoryQuantity | None = None
-
-    @property
-    def millicores(self) -> int:
-        """The CPU in thousandths of a core, as Kubernetes counts: rounded up. What is absent is 0."""
-        return int((quantity_value(self.cpu or "0") * 1000).to_integral_value(rounding=ROUND_CEILING))
-
-    @property
-    def bytes(self) -> int:
-        """The memory in bytes, rounded up. What is absent is 0."""
-        return int(quantity_value(self.memory or "0").to_integral_value(rounding=ROUND_CEILING))
 
 
 class ResourcesConfig(Section):

@@ -56,6 +56,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "database": None,
         "proxy": None,
         "caBundle": None,
+        "capacityCheck": "error",
         "models": {
             "digits": {
                 "source": {"framework": "keras", "path": "model/digits", "artifact": None, "quantization": None},

@@ -22,7 +22,7 @@ MODEL_KEYS = (
 )
 SECTIONS = (
     "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools, network, "
-    "gpuSupport, env, secrets, database, proxy, caBundle"
+    "gpuSupport, env, secrets, database, proxy, caBundle, capacityCheck"
 )
 CLUSTER = (
     '"local" (the current context of your kubeconfig), the name of a kubeconfig context, or a section with kubeconfig '
@@ -679,6 +679,11 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "models.digits.rollout.maxSurge", "25%",
         'model-serving:models.digits.rollout.maxSurge: "25%" is not a number of pods; allowed: a whole number from 0 '
         "to 1000 -> pulumi config set --path 'model-serving:models.digits.rollout.maxSurge' 1 --stack dev",
+    ),
+    "a capacity check that is none": (
+        "capacityCheck", "yes",
+        'model-serving:capacityCheck: "yes" is not one of the choices; allowed: error, warn, off '
+        "-> pulumi config set model-serving:capacityCheck error --stack dev",
     ),
     "prices in a sign": (
         "prices", PRICES | {"currency": "$"},

@@ -10,7 +10,7 @@ from components.planning.capacity import Demand, NodeShape, PodRequest, Pool
 from components.planning.usage import demand_of, usage
 
 MI = 2**20
-L4 = Pool(name="l4", node=NodeShape(gpus=2), machine_type="g2-standard-24", max_nodes=8)
+L4 = Pool(name="l4", node=NodeShape(gpus=2), machine_types=("g2-standard-24",), max_nodes=8)
 
 
 def prices(**per_hour: float) -> PricesConfig:
@@ -23,10 +23,10 @@ def demand(model: str, least: int, most: int, pool: str | None = "l4", gpus: int
 
 
 def test_a_pod_asks_for_what_its_deployment_requests(model: Callable[..., ModelConfig]) -> None:
-    small = demand_of("digits", model())
+    small = demand_of("digits", model(), None)
     assert small == Demand(model="digits", pod=PodRequest(cpu=250, memory=256 * MI), least=1, most=1, surge=1)
     requests = {"cpu": "1.5", "memory": "1G"}
-    large = demand_of("digits", model(replicas=3, resources={"requests": requests}, rollout={"maxSurge": 0}))
+    large = demand_of("digits", model(replicas=3, resources={"requests": requests}, rollout={"maxSurge": 0}), None)
     assert large == Demand(model="digits", pod=PodRequest(cpu=1500, memory=10**9), least=3, most=3, surge=0)
 
 
