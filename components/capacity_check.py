@@ -34,10 +34,10 @@ def _problems(stack: str, config: StackConfig, commands: Commands) -> Iterator[P
         if found is None:
             continue
         if found.too_large:
-            yield from (_too_large(pool, demand) for demand in bound if demand.model in found.too_large)
+            # A canary's pod is its model's.
+            yield from (_too_large(pool, d) for d in bound if d.model in found.too_large and d.model in config.models)
         else:
-            limits = _limits(pool.name, config.node_pools[pool.name], found.nodes)
-            yield _too_many(pool, bound, found, limits, commands)
+            yield _too_many(pool, bound, found, config, commands)
 
 
 def _too_large(pool: Pool, demand: Demand) -> Problem:
@@ -50,8 +50,9 @@ def _too_large(pool: Pool, demand: Demand) -> Problem:
 
 
 def _too_many(
-    pool: Pool, demands: Sequence[Demand], found: Shortfall, limits: dict[Path, int], commands: Commands
+    pool: Pool, demands: Sequence[Demand], found: Shortfall, config: StackConfig, commands: Commands
 ) -> Problem:
+    limits = _limits(pool.name, config.node_pools[pool.name], found.nodes)
     pods = " and ".join(
         f"{demand.peak} pods of {demand.model} ({_count(demand.most, 'replica')} + {demand.peak - demand.most} of an "
         f"update), each {_pod(demand.pod, pool.node)}"
@@ -59,7 +60,9 @@ def _too_many(
     )
     ways = [" and ".join(commands.set(path, least) for path, least in limits.items())]
     if found.in_place:
-        settings = " and ".join(f"models.{model}.rollout.maxSurge" for model in found.in_place)
+        settings = " and ".join(
+            f"models.{model}.rollout.maxSurge" for model in found.in_place if model in config.models
+        )
         ways.append(f"{settings}: 0 (a replica is then missing during an update)")
     if found.fewer:
         ways.append(f"at most {_count(found.fewer[1], 'replica')} of {found.fewer[0]}")

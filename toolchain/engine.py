@@ -216,14 +216,20 @@ def kubeconfig(stack: Stack) -> str:
     return content
 
 
-def operate(stack: Stack, operation: str, arguments: Sequence[str]) -> int:
-    """Run ``pulumi up``, ``preview`` or ``destroy`` in the foreground, printing the exact command. Returns its code."""
+def operate(stack: Stack, operation: str, arguments: Sequence[str], event_log: Path | None = None) -> int:
+    """Run ``pulumi up``, ``preview`` or ``destroy`` in the foreground, printing the exact command. Returns its code.
+
+    With ``event_log``, the engine also writes its events there, as it does for Pulumi's Automation API.
+    """
     copy = stack_config.refresh(stack)
     command = ["pulumi", operation, "--stack", stack.name, "--config-file", str(copy), *arguments]
     if operation in ("up", "preview"):
         command += policies(stack)
     variables = environment(stack)
     out.print(f"$ {printable(command, variables)}", style="bold", markup=False)
+    if event_log is not None:
+        command += ["--event-log", str(event_log)]
+        variables = {**variables, "PULUMI_DEBUG_COMMANDS": "true"}
     return shell.foreground(command, folder=stack.file.parent, environment={**os.environ, **variables})
 
 

@@ -1,11 +1,13 @@
 """The commands that work on a stack."""
 
+import tempfile
 import textwrap
 from collections.abc import Collection
+from pathlib import Path
 
 from rich.table import Table
 
-from toolchain import cluster_memory, engine, local, lock, services, stack_config
+from toolchain import capacity, cluster_memory, engine, local, lock, services, stack_config
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube, Pod
 from toolchain.predict import predict
@@ -27,12 +29,12 @@ def up(stack: Stack, progress: Progress) -> int:
 
 def preview(stack: Stack, progress: Progress) -> int:
     """Show what ``up`` would change. Returns the exit code."""
-    with lock.of_stack(stack):
-        _ready(stack, progress)
-        code = engine.operate(stack, "preview", _refresh(stack))
-    if code == 0:
-        _warn_of_a_blind_preview(stack)
-    return code
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events"
+        with lock.of_stack(stack):
+            _ready(stack, progress)
+            code = engine.operate(stack, "preview", _refresh(stack), events)
+        return code or _compare_with_the_cluster(stack, events)
 
 
 def _refresh(stack: Stack) -> list[str]:
@@ -43,13 +45,36 @@ def _refresh(stack: Stack) -> list[str]:
     return ["--refresh"]
 
 
-def _warn_of_a_blind_preview(stack: Stack) -> None:
+def _compare_with_the_cluster(stack: Stack, events: Path) -> int:
+    """Say what of the plan the cluster has no room for, and when nothing is known of it. Returns the exit code."""
     # The Kubernetes provider plans from the recorded state alone, and says nothing, when no cluster answers.
     try:
-        Kube(stack).get("/version")
+        kube = Kube(stack)
+        kube.get("/version")
     except ToolchainError as error:
         why = error.why.splitlines()[0]
         err.print(f"warning: the cluster did not answer, so this preview saw no live state: {why}", markup=False)
+        return 0
+    check = stack.settings.get("capacityCheck", "error")
+    if check == "off" or not events.exists():
+        return 0
+    try:
+        nodes = capacity.free(kube, stack.name, stack.namespace)
+    except ToolchainError as error:
+        why = error.why.splitlines()[0]
+        err.print(f"warning: free capacity is not known, {error.step} failed: {why}", markup=False)
+        return 0
+    lacking = capacity.shortage(capacity.demands(capacity.planned(events)), nodes)
+    if lacking is None:
+        return 0
+    verdict = "warning" if check == "warn" else "error"
+    err.print(f"{verdict}: the cluster has no room for this update now: {lacking}", markup=False)
+    err.print(
+        "Add a node, lower replicas or resources.requests, or let models.<name>.rollout.maxSurge be 0. Where nodes are "
+        "added as pods wait for them: capacityCheck: warn",
+        markup=False,
+    )
+    return 0 if check == "warn" else 1
 
 
 def destroy(stack: Stack, progress: Progress) -> int:

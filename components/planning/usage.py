@@ -4,10 +4,12 @@ Where an autoscaler owns the replicas, a number is its smallest and its largest 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from components.planning.capacity import Demand, NodeShape, PodRequest, Pool, nodes_needed
+from components.planning.names import canary_name
 from components.planning.pools import NodePool, gpus_of, node_pool
 from components.planning.quantities import millicores, whole_bytes
 from components.planning.runtimes import runtime_of
@@ -19,7 +21,13 @@ if TYPE_CHECKING:
 def asked_and_there(stack: str, config: "StackConfig") -> tuple[list[Demand], list[Pool]]:
     """What the models of a stack ask for, and the nodes of its pools. Of other stacks' pools the nodes are theirs."""
     known = {name: node_pool(stack, name, pool) for name, pool in config.node_pools.items() if pool.provider != "stack"}
-    demands = [demand_of(name, model, known.get(model.node_pool or "")) for name, model in config.models.items()]
+    demands: list[Demand] = []
+    for name, model in config.models.items():
+        demand = demand_of(name, model, known.get(model.node_pool or ""))
+        demands.append(demand)
+        if model.canary is not None:
+            count = model.canary.replicas
+            demands.append(replace(demand, model=canary_name(name), least=count, most=count))
     return demands, [pool_of(name, pool) for name, pool in known.items()]
 
 

@@ -77,6 +77,20 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         f"and there are at most 2 -> {SET}.maxNodes' 3 --stack dev, or models.llm.rollout.maxSurge and "
         "models.digits.rollout.maxSurge: 0 (a replica is then missing during an update)",
     ),
+    "a canary beside its model": (
+        stack(
+            {"maxNodes": 4},
+            digits={
+                "replicas": 2,
+                "canary": {"image": IMAGE, "weight": 10},
+                "route": {"host": "digits.example.com", "gateway": {"name": "shared", "namespace": "gateways"}},
+            },
+        ),
+        "model-serving:nodePools.l4.maxNodes: an update could not be scheduled: 3 pods of digits (2 replicas + 1 of an "
+        "update), each 1 GPU and 2 pods of digits-canary (1 replica + 1 of an update), each 1 GPU, take 5 nodes of "
+        f"1 GPU, and there are at most 4 -> {SET}.maxNodes' 5 --stack dev, or models.digits.rollout.maxSurge: 0 (a "
+        "replica is then missing during an update), or at most 1 replica of digits",
+    ),
     "memory that is scarcer than GPUs": (
         stack(
             {"gpu": {"type": "nvidia-l4", "count": 4}, "maxNodes": 1, "nodeCapacity": {"cpu": 15, "memory": "56Gi"}},
