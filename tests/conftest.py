@@ -4,9 +4,14 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support import cluster
 from tests.support.cluster import LocalCluster
+
+# How long an example takes is the machine's business: with a deadline, the tests of a busy one would fail.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)
