@@ -106,15 +106,11 @@ def pack(nodes: Iterable[tuple[NodeShape, int]], pods: Sequence[tuple[PodRequest
     Exact for pods of one kind, and for GPUs whose numbers divide each other, as they do. Else it may call for a node
     more than a perfect packing, which a scheduler would not find either.
     """
-    fresh = [(shape, count) for shape, count in nodes if count > 0]
-    used: list[tuple[NodeShape, int]] = []
+    groups = [_Group(shape=shape, count=count, used=False) for shape, count in nodes if count > 0]
     left = [count for _, count in pods]
     for index in sorted(range(len(pods)), key=lambda index: _size(pods[index][0]), reverse=True):
-        pod = pods[index][0]
-        roomless, filled, left[index] = _fill(used, pod, left[index])
-        fresh, opened, left[index] = _fill(fresh, pod, left[index])
-        used = roomless + filled + opened
-    return Packing(nodes=sum(count for _, count in used), left=tuple(left))
+        groups, left[index] = _fill(groups, pods[index][0], left[index])
+    return Packing(nodes=sum(group.count for group in groups if group.used), left=tuple(left))
 
 
 def nodes_needed(node: NodeShape, pods: Sequence[tuple[PodRequest, int]]) -> int | None:
@@ -162,28 +158,29 @@ def _size(pod: PodRequest) -> tuple[int, int, int]:
     return pod.gpus, pod.cpu, pod.memory
 
 
-def _fill(
-    nodes: list[tuple[NodeShape, int]], pod: PodRequest, count: int
-) -> tuple[list[tuple[NodeShape, int]], list[tuple[NodeShape, int]], int]:
-    """Put `count` pods on the first nodes that have room: the nodes not touched, those touched, the pods left.
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Nodes with the same room left, so that thousands of pods cost no more than their models."""
 
-    Nodes of one shape are one entry, so that thousands of pods cost no more than their models.
-    """
-    untouched: list[tuple[NodeShape, int]] = []
-    touched: list[tuple[NodeShape, int]] = []
-    for shape, number in nodes:
-        room = count if (holds := shape.holds(pod)) is None else holds
+    shape: NodeShape
+    count: int
+    used: bool
+
+
+def _fill(groups: Sequence[_Group], pod: PodRequest, count: int) -> tuple[list[_Group], int]:
+    """Put `count` pods on the first nodes that have room. Returns the nodes, in the same order, and the pods left."""
+    after: list[_Group] = []
+    for group in groups:
+        room = count if (holds := group.shape.holds(pod)) is None else holds
         if count == 0 or room == 0:
-            untouched.append((shape, number))
+            after.append(group)
             continue
-        full = min(number, count // room)
-        rest = count - full * room if full < number else 0
-        # The last node of a shape may be filled in part; that is at most one, `rest` being less than one node's room.
-        if full:
-            touched.append((shape.without(pod, room), full))
-        if rest:
-            touched.append((shape.without(pod, rest), 1))
-        if remaining := number - full - (1 if rest else 0):
-            untouched.append((shape, remaining))
+        full = min(group.count, count // room)
+        # At most one node takes fewer than it has room for.
+        rest = count - full * room if full < group.count else 0
+        filled = [(full, room), (1 if rest else 0, rest)]
+        after += [_Group(shape=group.shape.without(pod, each), count=n, used=True) for n, each in filled if n]
+        if untouched := group.count - full - bool(rest):
+            after.append(replace(group, count=untouched))
         count -= full * room + rest
-    return untouched, touched, count
+    return after, count

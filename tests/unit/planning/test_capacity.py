@@ -74,13 +74,15 @@ def test_gpus_that_divide_each_other_are_packed_without_loss(counts: list[tuple[
     assert (nodes_needed(NodeShape(gpus=8), asked) or 0) == -(-total // 8)
 
 
-@given(shape=shapes, count=st.integers(0, 8), kinds=kinds)
+@given(nodes=nodes, kinds=kinds)
 def test_groups_of_equal_pods_go_where_single_ones_would(
-    shape: NodeShape, count: int, kinds: list[tuple[PodRequest, int]]
+    nodes: list[tuple[NodeShape, int]], kinds: list[tuple[PodRequest, int]]
 ) -> None:
-    packing = pack([(shape, count)], kinds)
-    placed = one_by_one([shape] * count, [pod for pod, number in kinds for _ in range(number)])
+    packing = pack(nodes, kinds)
+    singles = [shape for shape, count in nodes for _ in range(count)]
+    placed = one_by_one(singles, [pod for pod, number in kinds for _ in range(number)])
     assert sum(number for _, number in kinds) - sum(packing.left) == sum(map(len, placed))
+    assert packing.nodes == sum(1 for pods in placed if pods)
 
 
 @given(nodes=nodes, kinds=kinds)
