@@ -23,7 +23,7 @@ BENCHMARKS = {
     "preview": "pulumi preview of stack dev against a flat hand-written program with the same resources",
     "serving": "this server beside others: requests per second, tail latency, cold start; a heavy model",
     "hostile": "thousands of bad requests of 25 families: errors of the server, restarts, growth of memory",
-    "scale": "a preview of up to 100 models: what each costs, and the program over a bare loop",
+    "scale": "a preview of up to 100 models, and over a bare loop; 50 models with GPUs on simulated nodes",
     "faults": "requests lost to rollouts, deleted pods, rotated secrets and settings, killed processes",
     "rolling": "ten minutes of rolling restarts at 40 % of the capacity: requests that fail",
     "faults_main": "the main job under faults: lost requests, recovered updates, differences from the official plugin",
