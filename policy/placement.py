@@ -128,7 +128,8 @@ def _most_cost(resources: Sequence[Resource], settings: Properties) -> Iterator[
     """The costs are the stack output `capacity`, which rests on the price table of the stack's own file."""
     most = settings["perHour"]
     for stack in (resource for resource in resources if resource.type == "pulumi:pulumi:Stack"):
-        cost: Any = at(stack.properties, "capacity", "total", "costPerHour", "max")
+        cost: Any = at(stack.properties, "capacity", "total", "costPerHour")
+        cost = at(cost, "max") if isinstance(cost, Mapping) else cost  # a range under autoscalers
         if most is not None and cost is not None and float(cost) > most:
             yield f"the stack may cost {cost} per hour, and {most:g} are allowed"
 

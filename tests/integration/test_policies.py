@@ -50,3 +50,16 @@ def test_a_stacks_own_settings_stop_it_with_what_to_do(workspace: Workspace) -> 
     passed = workspace.preview(*options)
     assert "[advisory]" in passed.stdout
     assert "[mandatory]" not in passed.stdout
+
+
+def test_what_a_stack_may_cost_is_held_against_its_own_output(workspace: Workspace) -> None:
+    pool = {"provider": "karpenter", "gpu": {"type": "l4"}, "maxNodes": 4}
+    prices = {"currency": "USD", "date": "2026-11-01", "perHour": {"l4": 0.8}}
+    model = {"image": IMAGE, "nodePool": "l4", "replicas": 2}
+    workspace.set_config(models={"digits": model}, nodePools={"l4": pool}, prices=prices)
+    file = workspace.path / "policy" / "dev.json"
+    for allowed, code in ((2.0, 0), (1.0, 1)):
+        file.write_text(json.dumps({"most-cost": {"perHour": allowed}}))
+        done = workspace.preview("--policy-pack", "policy", "--policy-pack-config", str(file), check=False)
+        assert done.returncode == code, done.stdout
+    assert "the stack may cost 1.6 per hour, and 1 are allowed" in done.stdout

@@ -248,7 +248,10 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] =
     "most-cost": (
         {"perHour": 4},
         [[STACK], [made("pulumi:pulumi:Stack")]],
-        [([made(STACK.type, capacity={"total": {"costPerHour": {"max": 4.2}}})], "may cost 4.2 per hour, and 4 are")],
+        [
+            ([made(STACK.type, capacity={"total": {"costPerHour": {"max": 4.2}}})], "may cost 4.2 per hour, and 4 are"),
+            ([made(STACK.type, capacity={"total": {"costPerHour": 4.2}})], "may cost 4.2 per hour"),
+        ],
         [hidden(STACK, "capacity")],
     ),
 }
