@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 STACK = f"settings-{uuid.uuid4().hex[:6]}"
 CANARY = "canary" + uuid.uuid4().hex
 IRIS: dict[str, Any] = {
-    "source": {"framework": "sklearn", "path": "model/iris"},
+    "source": {"framework": "onnx", "path": "model/iris"},
     "env": {"LOG_LEVEL": "debug"},
     "configFiles": {"labels.txt": {"path": "labels.txt"}, "note": "from the stack file"},
     "secrets": [
@@ -147,7 +147,8 @@ def workspace(
         cluster={"kubeconfig": "adminConfig"},
         models={"iris": IRIS},
         env={"TEAM": "vision", "LOG_LEVEL": "info"},
-        proxy={"https": "http://proxy.example.com:3128"},
+        # There is no such proxy, and the build goes around it, too.
+        proxy={"https": "http://proxy.example.com:3128", "noProxy": ["*"]},
     )
     workspace.pulumi("install")
     workspace.pulumi("stack", "init", STACK)
