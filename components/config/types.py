@@ -373,10 +373,12 @@ Artifact = Annotated[
     str,
     Field(
         pattern=rf"^(?:{PROJECT_PATH}|hf://[\w.-]+/[\w.-]+@[0-9a-f]{{40}}"
-        rf"|(?:(?:s3|gs)://[a-z0-9][-._a-z0-9]{{1,61}}[a-z0-9]/\S+|oci://{_REPOSITORY})@sha256:[0-9a-f]{{64}})$",
+        rf"|(?:(?:s3|gs)://[a-z0-9][-._a-z0-9]{{1,61}}[a-z0-9]/\S+|oci://{_REPOSITORY}"
+        r"|mlflow://(?:models/[^\s/:@]+/[1-9][0-9]*|runs/[0-9a-f]{32}/[^\s@]+))@sha256:[0-9a-f]{64})$",
         title="finished model",
         description="a folder of this project, s3:// or gs://bucket/key@sha256:<64 hex digits>, "
-        "oci://registry/repository@sha256:<64 hex digits> or hf://owner/name@<40 hex digits of a commit>",
+        "oci://registry/repository@sha256:<64 hex digits>, mlflow://models/name/version@sha256:<64 hex digits>, "
+        "mlflow://runs/id/path@sha256:<64 hex digits> or hf://owner/name@<40 hex digits of a commit>",
         examples=["s3://models/churn/7/@sha256:" + "0123456789abcdef" * 4],
     ),
 ]

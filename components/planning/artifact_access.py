@@ -23,7 +23,21 @@ _VARIABLES = {
     "gs": ("GOOGLE_CLOUD_PROJECT", "STORAGE_EMULATOR_HOST"),
     "hf": ("HF_TOKEN", "HF_ENDPOINT"),
     "oci": (),
+    "mlflow": (
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
+        "MLFLOW_TRACKING_AWS_SIGV4",
+        "MLFLOW_S3_ENDPOINT_URL",
+        "DATABRICKS_HOST",
+        "DATABRICKS_TOKEN",
+    ),
 }
+
+_BEHIND = {"mlflow": ("s3", "gs")}
+"""Stores that a server may send its client to: MLflow's, where it does not hand the files on itself."""
 
 
 def kind(artifact: str | None) -> str:
@@ -42,8 +56,10 @@ def access(artifact: str | None, environ: Mapping[str, str] = os.environ) -> str
     if artifact is None or kind(artifact) != "remote":
         return ""
     scheme = artifact.partition("://")[0]
-    variables = {name: environ[name] for name in _VARIABLES[scheme] if environ.get(name)}
-    files = {name: path.read_text("utf-8") for name, path in _files(scheme, environ).items() if path.is_file()}
+    schemes = (scheme, *_BEHIND.get(scheme, ()))
+    variables = {name: environ[name] for store in schemes for name in _VARIABLES[store] if environ.get(name)}
+    paths = {name: path for store in schemes for name, path in _files(store, environ).items()}
+    files = {name: path.read_text("utf-8") for name, path in paths.items() if path.is_file()}
     return json.dumps({"variables": variables, "files": files})
 
 
@@ -56,6 +72,8 @@ def _files(scheme: str, environ: Mapping[str, str]) -> dict[str, Path]:
         return {"GOOGLE_APPLICATION_CREDENTIALS": Path(environ.get("GOOGLE_APPLICATION_CREDENTIALS") or default)}
     if scheme == "hf":
         return {"HF_TOKEN_PATH": Path(environ.get("HF_TOKEN_PATH") or home / ".cache/huggingface/token")}
+    if scheme == "mlflow":
+        return {}
     return {
         "AWS_SHARED_CREDENTIALS_FILE": Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws/credentials"),
         "AWS_CONFIG_FILE": Path(environ.get("AWS_CONFIG_FILE") or home / ".aws/config"),

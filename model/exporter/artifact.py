@@ -11,7 +11,7 @@ FORMATS = {
     "pytorch": ("*.pt2", "torch.export.save(torch.export.export(model, ...), 'model.pt2') with an open batch size"),
     "sklearn": ("*.skops", "skops.io.dump(model, 'model.skops')"),
     "onnx": ("*.onnx", "onnx.save(model, 'model.onnx')"),
-    "tensorflow": ("**/saved_model.pb", "tf.saved_model.save(model, folder, signatures=...)"),
+    "tensorflow": ("saved_model.pb", "tf.saved_model.save(model, folder, signatures=...)"),
 }
 """Framework -> the file that it is read from, and what writes that file."""
 
@@ -22,7 +22,8 @@ def find(folder: Path, framework: str) -> Path:
     Raises: ExportError: there is none or several, or only one that runs code when it is read.
     """
     pattern, written_by = FORMATS[framework]
-    found = sorted(folder.glob(pattern))
+    # In folders too: MLflow keeps Keras' file in data/.
+    found = sorted(folder.rglob(pattern))
     if len(found) == 1:
         return found[0]
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -39,10 +40,12 @@ def fetch(artifact: str, out: Path) -> None:
         "gs": _from_gs,
         "oci": _from_oci,
         "hf": _from_hf,
+        "mlflow": _from_mlflow,
     }
     if scheme not in stores or (scheme != "hf" and not pin.startswith("sha256:")):
         raise ExportError(
-            f"artifact {artifact!r}: must be s3://, gs:// or oci://...@sha256:<digest>, or hf://...@<revision>"
+            f"artifact {artifact!r}: must be s3://, gs://, oci:// or mlflow://...@sha256:<digest>, "
+            "or hf://...@<revision>"
         )
     out.mkdir(parents=True, exist_ok=True)
     stores[scheme](rest, pin.removeprefix("sha256:"), out)
@@ -133,6 +136,26 @@ def _from_hf(repository: str, revision: str, out: Path) -> None:
     shutil.rmtree(out / ".cache", ignore_errors=True)
 
 
+def _from_mlflow(where: str, pin: str, out: Path) -> None:
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise ExportError(f"mlflow://{where}: MLFLOW_TRACKING_URI is not set on the machine that builds")
+    # Read when it is imported. It would report its use, and draw progress bars.
+    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    import mlflow.artifacts
+
+    # As MLflow writes it: models:/churn/7, or runs:/<id>/model.
+    uri = where.replace("/", ":/", 1)
+    with tempfile.TemporaryDirectory() as folder:
+        # A version's files come into the folder itself, a run's below it by their path in the run.
+        found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+        if found.is_file():
+            shutil.copy(found, out)
+        else:
+            shutil.copytree(found, out, dirs_exist_ok=True)
+    _check_pin(f"mlflow://{where}", "", pin, out)
+
+
 def _from_oci(where: str, pin: str, out: Path) -> None:
     import oras.provider
 
@@ -189,10 +212,9 @@ def main() -> int:
         print(f"export failed: {error}", file=sys.stderr)
         return 1
     except Exception as error:  # of a client: not there, not allowed, not reached
-        print(
-            f"export failed: {arguments.artifact}: {type(error).__name__}: {' '.join(str(error).split())}",
-            file=sys.stderr,
-        )
+        # A client may state an address with the password that is in it.
+        reason = re.sub(r"://[^/\s@]+@", "://", " ".join(str(error).split()))
+        print(f"export failed: {arguments.artifact}: {type(error).__name__}: {reason}", file=sys.stderr)
         return 1
     return 0
 

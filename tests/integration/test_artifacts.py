@@ -1,4 +1,4 @@
-"""Finished models: from a folder, from a store like S3, from a registry; and what is refused because it could run code.
+"""Finished models from a folder, a store like S3, MLflow, a registry; and what is refused because it could run code.
 
 The stores are real ones of their kind on this machine.
 """
@@ -52,11 +52,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(finished: Path, local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """`build("s3://...", environ)` builds from that artifact as the program would; gives the folder and the log."""
 
-    def call(artifact: str, environ: dict[str, str] | None = None) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    def call(
+        artifact: str, environ: dict[str, str] | None = None, framework: str = "onnx"
+    ) -> tuple[Path, subprocess.CompletedProcess[str]]:
         out = tmp_path_factory.mktemp("out")
         done = build_model(
             finished / "checks",
-            "onnx",
+            framework,
             out,
             local_cluster.env,
             artifact=None if "://" in artifact else Path(artifact),
@@ -72,11 +74,7 @@ def build(finished: Path, local_cluster: LocalCluster, tmp_path_factory: pytest.
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
     """`stores(script)` runs Python with clients `s3` and `gs` of two stores; returns the environment to reach them."""
     home = tmp_path_factory.mktemp("store")
-    subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
-    programs = home / "venv/bin"
-    requirements = HERE / "stores/requirements.txt"
-    install = [programs / "python", "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements]
-    subprocess.run(install, check=True)
+    programs = installed("stores", home)
     ports = [free_port(), free_port()]
     environ = {
         "HOME": str(home),
@@ -115,6 +113,49 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
         for server in servers:
             server.terminate()
             server.wait()
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The folder of MLflow's programs, and the environment to reach a server, which hands on the files itself."""
+    home = tmp_path_factory.mktemp("mlflow")
+    programs = installed("mlflow", home)
+    port = free_port()
+    environ = {
+        "HOME": str(home),
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}",
+        "MLFLOW_TRACKING_USERNAME": "tester",
+        "MLFLOW_TRACKING_PASSWORD": "canary-of-mlflow",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    files = ["--backend-store-uri", f"sqlite:///{home}/runs.sqlite", "--artifacts-destination", str(home / "files")]
+    server = subprocess.Popen(
+        [programs / "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *files],
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=home,
+    )
+    try:
+        deadline = time.monotonic() + 300
+        while not answers(port):
+            assert server.poll() is None, "MLflow ended at once"
+            assert time.monotonic() < deadline, "MLflow does not answer"
+            time.sleep(0.1)
+        yield programs, environ
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def installed(name: str, home: Path) -> Path:
+    """The programs of a virtual environment in `home` with the requirements of that name."""
+    subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
+    programs = home / "venv/bin"
+    requirements = HERE / name / "requirements.txt"
+    install = [programs / "python", "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements]
+    subprocess.run(install, check=True)
+    return programs
 
 
 def answers(port: int) -> bool:
@@ -186,6 +227,50 @@ def test_from_googles_store(build: Build, stores: Callable[[str], dict[str, str]
     one = digest((finished / "model/README.md").read_bytes())
     _, done = build(f"gs://models/iris/7/model.onnx@{one}", environ)
     assert f"not the {one} that the stack file pins" in refused(done)
+
+
+MLFLOW = """
+import sys
+from pathlib import Path
+import mlflow
+from sklearn.linear_model import LogisticRegression
+
+with mlflow.start_run() as run:
+    mlflow.log_artifacts(sys.argv[1], "model")
+    client = mlflow.MlflowClient()
+    client.create_registered_model("iris")
+    client.create_model_version("iris", f"runs:/{run.info.run_id}/model", run.info.run_id)
+    pickled = LogisticRegression().fit([[0], [1]], [0, 1])
+    mlflow.sklearn.log_model(
+        pickled, name="pickled", serialization_format="cloudpickle", registered_model_name="pickled"
+    )
+    Path(sys.argv[2]).write_text(run.info.run_id)  # what is printed is MLflow's own
+"""
+
+
+def test_from_mlflow(build: Build, mlflow: tuple[Path, dict[str, str]], finished: Path, tmp_path: Path) -> None:
+    programs, environ = mlflow
+
+    def run(*command: str | Path) -> None:
+        subprocess.run(command, env={**os.environ, **environ}, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+
+    run(programs / "python", "-c", MLFLOW, finished / "model", tmp_path / "run")
+    run_id = (tmp_path / "run").read_text()
+    pin = tree_digest(finished / "model")
+    assert_is_the_finished_model(*build(f"mlflow://models/iris/1@sha256:{pin}", environ), finished)
+    assert_is_the_finished_model(*build(f"mlflow://runs/{run_id}/model@sha256:{pin}", environ), finished)
+
+    out, done = build(f"mlflow://models/iris/1@sha256:{pin[::-1]}", environ)
+    assert f"its digest is sha256:{pin}, not the sha256:{pin[::-1]} that the stack file pins" in refused(done)
+    assert not list(out.iterdir())
+    _, done = build(f"mlflow://models/iris/2@sha256:{pin}", environ)
+    assert "RESOURCE_DOES_NOT_EXIST: Model Version (name=iris, version=2) not found" in refused(done)
+    assert "canary" not in done.stdout
+
+    run(programs / "mlflow", "artifacts", "download", "-u", "models:/pickled/1", "-d", "pickled")
+    _, done = build(f"mlflow://models/pickled/1@sha256:{tree_digest(tmp_path / 'pickled')}", environ, "sklearn")
+    assert "model.pkl is a pickle, which runs whatever code it holds" in refused(done)
+    assert "Save the model with skops.io.dump" in refused(done)
 
 
 def test_from_a_hub(build: Build, finished: Path) -> None:

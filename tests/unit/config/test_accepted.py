@@ -241,6 +241,8 @@ def test_a_larger_image_has_longer_to_start(load: Load, fields: dict[str, Any], 
         f"gs://acme_models/churn/7/@{DIGEST}",
         f"oci://registry.example.com:5000/acme/churn@{DIGEST}",
         f"hf://acme/churn-v2@{'0123456789' * 4}",
+        f"mlflow://models/acme.churn/7@{DIGEST}",
+        f"mlflow://runs/{'0123456789abcdef' * 2}/model@{DIGEST}",
     ],
 )
 def test_a_finished_model_and_where_it_lies(load: Load, artifact: str) -> None:

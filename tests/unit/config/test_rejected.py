@@ -44,8 +44,8 @@ PRICES = {"currency": "USD", "date": "2026-11-01", "perHour": {"g2-standard-4": 
 PUBLIC_KEY = TypeAdapter(PublicKey).json_schema()["examples"][0]
 HEX = "@sha256:<64 hex digits>"
 ARTIFACT = (
-    f"a folder of this project, s3:// or gs://bucket/key{HEX}, oci://registry/repository{HEX} "
-    "or hf://owner/name@<40 hex digits of a commit>"
+    f"a folder of this project, s3:// or gs://bucket/key{HEX}, oci://registry/repository{HEX}, "
+    f"mlflow://models/name/version{HEX}, mlflow://runs/id/path{HEX} or hf://owner/name@<40 hex digits of a commit>"
 )
 FOLDER = 'a path below the project\'s folder with "/" between its parts'
 
@@ -264,6 +264,18 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a finished model of a branch": (
         "models.digits.source.artifact", "hf://acme/digits@main",
         'model-serving:models.digits.source.artifact: "hf://acme/digits@main" is not a finished model; '
+        f"allowed: {ARTIFACT} -> pulumi config set --path 'model-serving:models.digits.source.artifact' "
+        f"s3://models/churn/7/@{DIGEST} --stack dev",
+    ),
+    "an alias of a registered model": (
+        "models.digits.source.artifact", "mlflow://models/churn@champion",
+        'model-serving:models.digits.source.artifact: "mlflow://models/churn@champion" is not a finished model; '
+        f"allowed: {ARTIFACT} -> pulumi config set --path 'model-serving:models.digits.source.artifact' "
+        f"s3://models/churn/7/@{DIGEST} --stack dev",
+    ),
+    "a version of a registered model, whose files can change": (
+        "models.digits.source.artifact", "mlflow://models/churn/7",
+        'model-serving:models.digits.source.artifact: "mlflow://models/churn/7" is not a finished model; '
         f"allowed: {ARTIFACT} -> pulumi config set --path 'model-serving:models.digits.source.artifact' "
         f"s3://models/churn/7/@{DIGEST} --stack dev",
     ),

@@ -65,7 +65,7 @@ def test_the_digest_of_a_folder_is_what_the_documented_command_prints(tmp_path: 
 
 @pytest.mark.parametrize("artifact", [f"ftp://models/churn{PIN}", "gs://models/churn", "s3://models/churn@main"])
 def test_a_store_that_is_not_known_or_a_missing_pin_is_refused(tmp_path: Path, artifact: str) -> None:
-    with pytest.raises(ExportError, match=r"must be s3://, gs:// or oci://\.\.\.@sha256:<digest>, or hf://"):
+    with pytest.raises(ExportError, match=r"must be s3://, gs://, oci:// or mlflow://\.\.\.@sha256:<digest>, or hf://"):
         fetch.fetch(artifact, tmp_path)
 
 

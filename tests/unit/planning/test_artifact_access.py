@@ -51,6 +51,19 @@ def test_other_stores(home: dict[str, str], tmp_path: Path) -> None:
     }
 
 
+def test_a_server_of_mlflow_may_send_its_client_to_the_store_behind_it(home: dict[str, str]) -> None:
+    environ = home | {"MLFLOW_TRACKING_URI": "https://mlflow.example.com", "MLFLOW_TRACKING_TOKEN": "token"}
+    environ |= {"AWS_ACCESS_KEY_ID": "id", "HF_TOKEN": "canary"}
+    assert json.loads(access(f"mlflow://models/churn/7{PIN}", environ)) == {
+        "variables": {
+            "MLFLOW_TRACKING_URI": "https://mlflow.example.com",
+            "MLFLOW_TRACKING_TOKEN": "token",
+            "AWS_ACCESS_KEY_ID": "id",
+        },
+        "files": {"AWS_SHARED_CREDENTIALS_FILE": "[default]\nkey = aws"},
+    }
+
+
 def test_files_that_a_variable_names_come_first(home: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("[mine]")
     files = json.loads(access(S3, home | {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "mine")}))["files"]
