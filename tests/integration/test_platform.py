@@ -133,7 +133,7 @@ def test_everything_at_once(workspace: Workspace, digits: dict[str, Any], kubect
     assert scaler["behavior"]["scaleUp"]["policies"][0] == {"type": "Pods", "value": 1, "periodSeconds": 60}
     # The API server has given it the priority that the class stands for.
     assert deployment(kubectl)["spec"]["template"]["spec"]["priorityClassName"] == STACK
-    [pod] = pods(kubectl, "model-server")
+    pod = min(pods(kubectl, "model-server"))
     assert kubectl("get", f"pod/{pod}", "-ojson")["spec"]["priority"] == 1000
     assert only(kubectl, "poddisruptionbudgets")["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     policies = {policy["metadata"]["name"]: policy["spec"] for policy in kubectl("get", "netpol", "-ojson")["items"]}
@@ -144,10 +144,13 @@ def test_everything_at_once(workspace: Workspace, digits: dict[str, Any], kubect
 
 
 def test_services_find_their_own_pods_only(kubectl: Any) -> None:
-    stable, canary = pods(kubectl, "model-server"), pods(kubectl, "model-server-canary")
-    assert (len(stable), len(canary)) == (1, 1)
-    assert addresses(kubectl, "digits") == stable
-    assert addresses(kubectl, "digits-canary") == canary
+    # Where a metrics-server runs, the autoscaler may have made a second pod of a model that was busy starting.
+    def found_by(service: str, component: str) -> bool:
+        serving = pods(kubectl, component)
+        return bool(serving) and addresses(kubectl, service) == serving
+
+    wait_until(lambda: found_by("digits", "model-server"), "the Service's own pods", seconds=60)
+    wait_until(lambda: found_by("digits-canary", "model-server-canary"), "the canary's own pods", seconds=60)
     [rule] = only(kubectl, "httproutes")["spec"]["rules"]
     assert {backend["name"]: backend["weight"] for backend in rule["backendRefs"]} == {
         "digits": 90,
@@ -160,7 +163,7 @@ def test_a_budget_lets_pods_go(kubectl: Any) -> None:
         return only(kubectl, "poddisruptionbudgets").get("status", {}).get("disruptionsAllowed") == 1
 
     wait_until(allowed, "the budget to count its pod", seconds=60)
-    [pod] = pods(kubectl, "model-server")
+    pod = min(pods(kubectl, "model-server"))
     eviction = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",
@@ -196,8 +199,10 @@ def test_a_canary_goes_and_the_stable_pods_do_not_notice(
     assert [(backend["name"], backend["weight"]) for backend in rule["backendRefs"]] == [("digits", 100)]
     assert kubectl("get", "services", "-ojson")["items"][0]["metadata"]["name"] == "digits"
     after = deployment(kubectl)
-    assert after["metadata"]["generation"] == before["metadata"]["generation"]
-    assert pods(kubectl, "model-server") == serving
+    # Of pods; an autoscaler changes the Deployment's generation.
+    revision = "deployment.kubernetes.io/revision"
+    assert after["metadata"]["annotations"][revision] == before["metadata"]["annotations"][revision]
+    assert serving <= pods(kubectl, "model-server")
 
 
 def test_a_fixed_number_of_replicas_takes_them_back(workspace: Workspace, digits: dict[str, Any], kubectl: Any) -> None:
