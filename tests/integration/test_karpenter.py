@@ -34,6 +34,8 @@ def model(replicas: int) -> dict[str, Any]:
     return {
         "image": IMAGE,
         "replicas": replicas,
+        # There is no node to spare for a third pod during an update.
+        "rollout": {"maxSurge": 0, "maxUnavailable": 1},
         "nodePool": "l4",
         "gpus": 1,
         "resources": {"requests": {"cpu": "1", "memory": "256Mi"}},
