@@ -193,8 +193,7 @@ def _unverified_signatures(given: Given) -> Iterator[Problem]:
 
 def _platforms_without_wheels(given: Given) -> Iterator[Problem]:
     """TensorFlow for processors, and CUDA, are built for one kind of machine only."""
-    image = given.data.get("image")
-    platforms = image.get("platforms") if isinstance(image, dict) else None
+    platforms = _section(given.data, "image").get("platforms")
     if not isinstance(platforms, list) or "linux/arm64" not in platforms:
         return
     for name, model in models_of(given.data):
@@ -236,8 +235,7 @@ def _shared_hosts(given: Given) -> Iterator[Problem]:
     owners: dict[str, str] = {}
     for name, model in models_of(given.data):
         for way in ("ingress", "route"):
-            section = model.get(way)
-            host = section.get("host") if isinstance(section, dict) else None
+            host = _section(model, way).get("host")
             if not isinstance(host, str):
                 continue
             if (owner := owners.setdefault(host, name)) != name:
@@ -250,13 +248,11 @@ def _shared_hosts(given: Given) -> Iterator[Problem]:
 
 def _closed_ingress(given: Given) -> Iterator[Problem]:
     """An Ingress whose controller the network policy keeps out would answer nothing but timeouts."""
-    network = given.data.get("network")
-    network = network if isinstance(network, dict) else {}
+    network = _section(given.data, "network")
     if network.get("defaultDeny", True) in (False, "false") or network.get("allowFrom"):
         return
     for name, model in models_of(given.data):
-        ingress, own = model.get("ingress"), model.get("network")
-        open_already = isinstance(own, dict) and own.get("allowFrom")
+        ingress, open_already = model.get("ingress"), _section(model, "network").get("allowFrom")
         if isinstance(ingress, dict) and ingress.get("controllerNamespace") is None and not open_already:
             path = ("models", name, "ingress", "controllerNamespace")
             yield Problem(
@@ -269,17 +265,13 @@ def _closed_ingress(given: Given) -> Iterator[Problem]:
 
 def _idle_network_settings(given: Given) -> Iterator[Problem]:
     """Without policies there is nothing to make holes in."""
-    network = given.data.get("network")
-    if not isinstance(network, dict) or network.get("defaultDeny", True) not in (False, "false"):
+    network = _section(given.data, "network")
+    if network.get("defaultDeny", True) not in (False, "false"):
         return
     places: list[tuple[str, ...]] = [("network", "allowFrom")] if network.get("allowFrom") else []
     for name, model in models_of(given.data):
-        own = model.get("network")
-        places += [
-            ("models", name, "network", key)
-            for key in ("allowFrom", "allowTo")
-            if isinstance(own, dict) and own.get(key)
-        ]
+        own = _section(model, "network")
+        places += [("models", name, "network", key) for key in ("allowFrom", "allowTo") if own.get(key)]
     for path in places:
         yield Problem(
             path=path,
@@ -349,7 +341,7 @@ def _more_than_a_node_has(
 def _unshared_gpus(given: Given) -> Iterator[Problem]:
     """MIG and time slices that nobody sets up would be GPUs that pods wait for without end."""
     support = given.data.get("gpuSupport")
-    installed = support.get("install") if isinstance(support, dict) else None
+    installed = _section(given.data, "gpuSupport").get("install")
     served = [name for name, pool in pools_of(given.data).items() if _by_software(pool)]
     if support is not None and not served:
         message = "installs what makes GPUs a resource, and no pool of this stack has GPUs that need it"

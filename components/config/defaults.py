@@ -7,8 +7,9 @@ merged key by key, lists and values are replaced.
 from collections.abc import Mapping
 from typing import Any
 
+from components.config.problems import Path
+
 KEY = "modelDefaults"
-Path = tuple[str | int, ...]
 
 
 def applied(data: Mapping[str, Any]) -> dict[str, Any]:
