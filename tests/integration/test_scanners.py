@@ -41,7 +41,7 @@ FULL = STACK | {
         "l4": {
             "provider": "karpenter",
             "gpu": {"type": "nvidia-l4"},
-            "maxNodes": 4,
+            "maxNodes": 5,  # four replicas and one of an update
             "machineTypes": ["g6.xlarge"],
             "nodeClass": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "gpu"},
         }
