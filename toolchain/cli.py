@@ -114,7 +114,11 @@ def prune() -> None:
 @app.command()
 def install(
     addons: Annotated[
-        list[str] | None, typer.Argument(help="Only these: helm, metrics-server, kwok, karpenter.")
+        list[str] | None,
+        typer.Argument(
+            help="Only these: helm, metrics-server, kwok, karpenter, monitoring, prometheus (with promtool and amtool), "
+            "prometheus-adapter."
+        ),
     ] = None,
 ) -> None:
     """Get everything that a local stack needs, and start nothing."""

@@ -8,6 +8,14 @@ from toolchain.parts.engine import engine_parts
 from toolchain.parts.helm import helm
 from toolchain.parts.images import base, buildkit, buildx, registry
 from toolchain.parts.model import Part
+from toolchain.parts.monitoring import (
+    alertmanager,
+    kube_state_metrics,
+    node_exporter,
+    prometheus,
+    prometheus_adapter,
+    prometheus_operator,
+)
 from toolchain.parts.node import container_runtime, coredns, etcd, kind, kubernetes, pause
 
 
@@ -29,6 +37,10 @@ def addons() -> dict[str, tuple[Part, ...]]:
         "kwok": (kwok(),),
         # Its nodes and their pods are simulated.
         "karpenter": (karpenter(), kwok()),
+        # promtool and amtool, with the servers whose files they check.
+        "prometheus": (prometheus(), alertmanager()),
+        "monitoring": (prometheus_operator(), kube_state_metrics(), prometheus(), alertmanager(), node_exporter()),
+        "prometheus-adapter": (prometheus_adapter(),),
     }
 
 

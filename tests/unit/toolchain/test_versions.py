@@ -20,6 +20,9 @@ MODULES = {
     "metrics-server": ("sigs.k8s.io/metrics-server", versions.METRICS_SERVER),
     "kwok": ("sigs.k8s.io/kwok", versions.KWOK),
     "karpenter": ("sigs.k8s.io/karpenter", versions.KARPENTER),
+    "prometheus-operator": ("github.com/prometheus-operator/prometheus-operator", versions.PROMETHEUS_OPERATOR),
+    "kube-state-metrics": ("k8s.io/kube-state-metrics/v2", versions.KUBE_STATE_METRICS),
+    "prometheus-adapter": ("sigs.k8s.io/prometheus-adapter", versions.PROMETHEUS_ADAPTER),
 }
 
 
