@@ -116,7 +116,7 @@ def install(
     addons: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Only these: helm, metrics-server, kwok, karpenter, monitoring, prometheus (with promtool and amtool), "
+            help="Only these: helm, metrics-server, kwok, karpenter, monitoring, prometheus, "
             "prometheus-adapter."
         ),
     ] = None,
