@@ -436,6 +436,20 @@ def _strange_pull_secrets(given: Given) -> Iterator[Problem]:
         )
 
 
+def _idle_monitoring(given: Given) -> Iterator[Problem]:
+    """Without anybody who watches, how to watch means nothing."""
+    monitoring = _section(given.data, "monitoring")
+    if monitoring.get("mode", "off") != "off":
+        return
+    for key in monitoring:
+        if key != "mode":
+            yield Problem(
+                path=("monitoring", key),
+                message="would do nothing: monitoring.mode is off",
+                fix=f"{given.commands.set(('monitoring', 'mode'), 'existing')}, or take it out",
+            )
+
+
 _CHECKS = (
     _secret_sections,
     _unknown_keys,
@@ -458,4 +472,5 @@ _CHECKS = (
     _untrusted_databases,
     _unchecked_databases,
     _strange_pull_secrets,
+    _idle_monitoring,
 )

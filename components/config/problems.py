@@ -51,6 +51,7 @@ _ADVICE = {
     "secret_target": "add file: NAME or env: NAME to it",
     "reserved_file": "rename it",
     "reserved_secret": "rename it, or take it out",
+    "slo_is_empty": "give one of them, or take slo out",
     "files_too_large": "take out what the server can do without, or put it into its image",
 }
 
@@ -154,6 +155,11 @@ class Explainer:
         if kind == "only_whole_gpus":
             path = (*path, "resource")
             return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
+        if kind in ("latency_not_measured", "latency_not_counted"):
+            path = (*path, "latencyP99")
+            nearest = error.get("ctx", {}).get("nearest")
+            fix = self._commands.set(path, nearest) if nearest else self._commands.remove(path)
+            return Problem(path=path, message=error["msg"], fix=fix)
         if kind == "runtime_with_source":
             return Problem(path=path, message=error["msg"], fix=self._commands.remove((*path[:-1], "source")))
         if kind == "neither_source_nor_image":

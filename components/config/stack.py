@@ -24,6 +24,7 @@ from components.config.sections import (
     ImageConfig,
     ModelConfig,
     Models,
+    MonitoringConfig,
     NetworkConfig,
     NodePoolConfig,
     PricesConfig,
@@ -80,6 +81,7 @@ class StackConfig(Section):
     proxy: ProxyConfig | None = None
     ca_bundle: CertificatesFile | None = None
     capacity_check: CapacityCheck = "error"
+    monitoring: MonitoringConfig = MonitoringConfig()
 
     @classmethod
     def load(cls) -> LoadedConfig:

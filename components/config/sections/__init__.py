@@ -17,6 +17,7 @@ from components.config.sections.capacity import CapacityCheck, PricesConfig, Rol
 from components.config.sections.cluster import Cluster, ClusterConfig, StackOutputConfig
 from components.config.sections.gpu_support import GpuSupportConfig
 from components.config.sections.model import ModelConfig, Models
+from components.config.sections.monitoring import MonitoringConfig
 from components.config.sections.network import (
     CanaryConfig,
     IngressConfig,
@@ -53,6 +54,7 @@ from components.config.sections.settings import (
     Secrets,
     StackEnv,
 )
+from components.config.sections.slo import SloConfig
 
 __all__ = [
     "AksPool",
@@ -82,6 +84,7 @@ __all__ = [
     "ModelFilesConfig",
     "ModelNetworkConfig",
     "Models",
+    "MonitoringConfig",
     "NetworkConfig",
     "NodePoolConfig",
     "PeerConfig",
@@ -100,6 +103,7 @@ __all__ = [
     "Section",
     "ServiceConfig",
     "SigningConfig",
+    "SloConfig",
     "SourceConfig",
     "SpreadConfig",
     "StackEnv",

@@ -34,7 +34,9 @@ from components.config.sections.settings import (
     IdentityConfig,
     Secrets,
 )
+from components.config.sections.slo import SloConfig
 from components.config.types import EnvName, EnvValue, ImageRef, ModelName, ObjectName, Seconds
+from components.planning.server_metrics import metrics_of
 
 # The default of startup_timeout_seconds, by what the image is of: the larger ones are pulled and unpacked for longer,
 # and TensorFlow takes seconds to import.
@@ -95,6 +97,7 @@ class ModelConfig(Section):
     config_files: ConfigFiles = {}
     database: Database | None = None
     identity: IdentityConfig | None = None
+    slo: SloConfig | None = None
 
     @field_validator("image", mode="before")
     @classmethod
@@ -251,6 +254,42 @@ class ModelConfig(Section):
                 "an Ingress in a way of its controller's own",
             )
         return canary
+
+    @field_validator("slo")
+    @classmethod
+    def _what_is_promised_is_measured(cls, slo: SloConfig | None, info: ValidationInfo) -> SloConfig | None:
+        runtime = info.data.get("runtime")
+        if slo is None or runtime is None:
+            return slo
+        metrics = metrics_of(runtime)
+        if metrics is None:
+            raise PydanticCustomError(
+                "not_of_runtime",
+                "is not possible with runtime {runtime}, of whose server this program knows no metrics; write rules of "
+                "your own for it",
+                {"runtime": runtime},
+            )
+        if slo.latency_seconds is None:
+            return slo
+        if not metrics.bounds:
+            raise PydanticCustomError(
+                "latency_not_measured",
+                "is not possible with runtime {runtime}, which has no histogram of latencies; allowed: availability",
+                {"runtime": runtime},
+            )
+        if metrics.bound(slo.latency_seconds) is None:
+            raise PydanticCustomError(
+                "latency_not_counted",
+                "{latency} is between two bounds of the histogram of {runtime}, so nobody can count the requests "
+                "within it; allowed: {allowed}",
+                {
+                    "latency": slo.latency_p99,
+                    "runtime": runtime,
+                    "allowed": ", ".join(metrics.latencies()),
+                    "nearest": metrics.nearest(slo.latency_seconds),
+                },
+            )
+        return slo
 
 
 Models = Annotated[dict[ModelName, ModelConfig], Field(description="a map of models by name")]

@@ -86,7 +86,15 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "configFiles": {},
                 "database": None,
                 "identity": None,
+                "slo": None,
             }
+        },
+        "monitoring": {
+            "mode": "off",
+            "labels": {},
+            "namespace": "monitoring",
+            "scrapeInterval": "30s",
+            "runbookUrl": None,
         },
         "nodePools": {},
         "gpuSupport": None,

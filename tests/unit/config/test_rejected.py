@@ -18,11 +18,11 @@ Mistakes = Callable[..., list[str]]
 MODEL_KEYS = (
     "source, image, runtime, accelerator, files, container, replicas, resources, env, secrets, ports, service, "
     "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout, nodePool, gpus, "
-    "ingress, route, canary, network, configFiles, database, identity"
+    "ingress, route, canary, network, configFiles, database, identity, slo"
 )
 SECTIONS = (
     "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools, network, "
-    "gpuSupport, env, secrets, database, proxy, caBundle, capacityCheck"
+    "gpuSupport, env, secrets, database, proxy, caBundle, capacityCheck, monitoring"
 )
 CLUSTER = (
     '"local" (the current context of your kubeconfig), the name of a kubeconfig context, or a section with kubeconfig '

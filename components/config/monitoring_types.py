@@ -1,0 +1,76 @@
+"""Value types of monitoring and objectives, made like those of types.py."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+
+def _text_to_number(value: Any) -> Any:
+    """`pulumi config set --path` stores 99.9 as text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+# Below, no share of failed requests is a burn of 14.4 times the budget; above, a month has 26 seconds for failures.
+Availability = Annotated[
+    float,
+    BeforeValidator(_text_to_number, json_schema_input_type=float),
+    Field(
+        strict=True,
+        ge=95,
+        le=99.999,
+        title="availability",
+        description="a number from 95 to 99.999: how many of a hundred requests are answered without a server's error",
+        examples=[99.9],
+    ),
+]
+
+# What can be counted is what the server's histogram has a bound for; the section checks that.
+Latency = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:[0-9]*[1-9][0-9]*|[0-9]+\.[0-9]*[1-9][0-9]*|[0-9]*[1-9][0-9]*\.[0-9]+)(?:ms|s)$",
+        title="latency",
+        description="milliseconds or seconds above zero: 50ms, 2.5s",
+        examples=["50ms"],
+    ),
+]
+
+SloWindow = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:[7-9]|[12][0-9]|30)d$",
+        title="window of an objective",
+        description="whole days from 7d to 30d",
+        examples=["30d"],
+    ),
+]
+
+# The shortest window of an alert is 5 minutes, and a rate wants a few samples.
+ScrapeInterval = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:[1-9]|[1-5][0-9]|60)s$",
+        title="scrape interval",
+        description="whole seconds from 1s to 60s",
+        examples=["30s"],
+    ),
+]
+
+RunbookUrl = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://\S+$",
+        title="web address",
+        description="where docs/monitoring.md of this project, or a page with its headings, is published (http or "
+        "https); an alert's link is this with # and the alert's name behind it",
+        examples=["https://wiki.example.com/model-serving/monitoring"],
+    ),
+]
+
+
+def seconds(latency: str) -> float:
+    """A latency of the stack file in seconds."""
+    return float(latency.removesuffix("ms")) / 1000 if latency.endswith("ms") else float(latency.removesuffix("s"))
