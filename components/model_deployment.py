@@ -11,7 +11,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from components.config import ModelConfig
 from components.planning import rollout, scaling
-from components.planning.names import version_of
+from components.planning.names import VERSION_LABEL, version_of
 from components.planning.pod import PodInputs, PodSecrets, annotations, pod_spec
 from components.planning.pools import NodePool
 from components.planning.runtimes import Runtime
@@ -63,7 +63,7 @@ class ModelDeployment(pulumi.ComponentResource):
         super().__init__("model-serving:model:ModelDeployment", name, None, opts)
         selector = dict(args.selector)
         version = pulumi.Output.from_input(args.image).apply(version_of)
-        labels = {**selector, "app.kubernetes.io/version": version}
+        labels = {**selector, VERSION_LABEL: version}
         account = ServiceAccount(
             f"{name}-account",
             metadata={

@@ -86,6 +86,8 @@ class ModelStack(pulumi.ComponentResource):
             )
             for model, config in args.config.models.items()
         }
+        if args.config.monitoring.on:
+            self._watch(args)
         if args.config.network.default_deny:
             NetworkPolicies(
                 name,
@@ -93,6 +95,23 @@ class ModelStack(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self),
             )
         self.register_outputs({"namespace": self.namespace})
+
+    def _watch(self, args: ModelStackArgs) -> None:
+        # Imported where it is needed: every preview waits for the imports.
+        from components.monitoring.model_monitoring import ModelMonitoring, ModelMonitoringArgs
+
+        for model, config in args.config.models.items():
+            watched = ModelMonitoringArgs(
+                model=model,
+                stack=args.stack,
+                config=config,
+                monitoring=args.config.monitoring,
+                runtime=runtime_of(model, config),
+                in_namespace=args.config.namespace,
+                namespace=self.namespace,
+                selector=names.selector_labels(args.stack, model),
+            )
+            ModelMonitoring(model, watched, pulumi.ResourceOptions(parent=self.models[model]))
 
     def _gpu_pools(self, args: ModelStackArgs) -> Mapping[str, tuple[NodePool, GpuConfig]]:
         """The pools whose GPUs are a resource by software in the cluster; GKE brings its own, unless told not to."""
@@ -158,6 +177,7 @@ def _policies(stack: str, config: StackConfig) -> dict[str, network.Policy]:
             config.network,
             names.selector_labels(stack, name),
             settings.destinations(config, model),
+            config.monitoring.namespace if config.monitoring.on else None,
         )
         for name, model in models.items()
     }

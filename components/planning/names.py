@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 COMPONENT = "model-server"
 CANARY_COMPONENT = "model-server-canary"
-_COMPONENT_LABEL = "app.kubernetes.io/component"
+NAME_LABEL = "app.kubernetes.io/name"
+COMPONENT_LABEL = "app.kubernetes.io/component"
+VERSION_LABEL = "app.kubernetes.io/version"
 PART_OF = "model-serving"
 
 # A Service's port for HTTP clients; the container's own port is the model's `ports.http`.
@@ -17,21 +19,21 @@ SERVICE_PORT = 80
 def selector_labels(stack: str, model: str) -> dict[str, str]:
     """Labels that tell the pods of one model in one stack from all others. They never change over a model's life."""
     return {
-        "app.kubernetes.io/name": model,
+        NAME_LABEL: model,
         "app.kubernetes.io/instance": f"{stack}-{model}",
-        _COMPONENT_LABEL: COMPONENT,
+        COMPONENT_LABEL: COMPONENT,
         **stack_labels(),
     }
 
 
 def canary_labels(selector: Mapping[str, str]) -> dict[str, str]:
     """Labels of a model's canary: those of its pods but for the component, so that neither selects the other's."""
-    return {**selector, _COMPONENT_LABEL: CANARY_COMPONENT}
+    return {**selector, COMPONENT_LABEL: CANARY_COMPONENT}
 
 
 def any_component(selector: Mapping[str, str]) -> dict[str, str]:
     """Labels that the pods of a model and of its canary share."""
-    return {key: value for key, value in selector.items() if key != _COMPONENT_LABEL}
+    return {key: value for key, value in selector.items() if key != COMPONENT_LABEL}
 
 
 def canary_name(model: str) -> str:

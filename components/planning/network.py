@@ -67,6 +67,7 @@ def model_policy(
     network: "NetworkConfig",
     selector: dict[str, str],
     destinations: Sequence[Destination] = (),
+    scraper: str | None = None,
 ) -> Policy:
     """The holes of one model and its canary.
 
@@ -74,9 +75,10 @@ def model_policy(
         network: what is open in all models.
         selector: labels of the model's pods.
         destinations: whom the program itself has the server call, such as a database that the configuration names.
+        scraper: namespace of the Prometheus that reads the metrics, if one does.
     """
     called = [*destinations, *(Destination(host=to.host, port=to.port) for to in config.network.allow_to)]
-    incoming, outgoing = list(_ingress(config, runtime, network)), list(_egress(called))
+    incoming, outgoing = list(_ingress(config, runtime, network, scraper)), list(_egress(called))
     return Policy(
         spec={
             "pod_selector": {"match_labels": any_component(selector)},
@@ -89,7 +91,7 @@ def model_policy(
 
 
 def _ingress(
-    config: "ModelConfig", runtime: "Runtime", network: "NetworkConfig"
+    config: "ModelConfig", runtime: "Runtime", network: "NetworkConfig", scraper: str | None
 ) -> "Iterator[tuple[str, NetworkPolicyIngressRuleArgsDict]]":
     serving = _ports(*(port for name, port in runtime.ports.items() if name != "metrics"))
     if config.service.type == "ClusterIP":
@@ -104,6 +106,9 @@ def _ingress(
     if config.route is not None:
         namespace = config.route.gateway.proxy_namespace or config.route.gateway.namespace
         yield f"the Gateway in {namespace}", {"from_": [_namespace(namespace)], "ports": http}
+    if scraper is not None:
+        metrics = _ports(runtime.ports[runtime.metrics_port])
+        yield f"Prometheus in {scraper}, for metrics", {"from_": [_namespace(scraper)], "ports": metrics}
     for peer in (*network.allow_from, *config.network.allow_from):
         # Configured peers may read the metrics too.
         yield _name(peer), {"from_": [_peer(peer)], "ports": _ports(*runtime.ports.values())}

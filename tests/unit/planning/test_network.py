@@ -114,6 +114,13 @@ def test_labels_without_a_namespace_are_of_pods_beside_the_model(model: Model) -
     assert rules[1]["from_"] == [{"pod_selector": {"match_labels": {"app": "shop"}}}]
 
 
+def test_prometheus_reads_the_metrics_and_nothing_else(model: Model) -> None:
+    files = {"image": "registry.example.com/m@sha256:" + "b" * 64}
+    found = policy(model(runtime="triton", files=files), scraper="monitoring")
+    assert [into(found, pod("monitoring"), port) for port in (8000, 8001, 8002)] == [False, False, True]
+    assert "in: Prometheus in monitoring, for metrics" in found.holes
+
+
 class TestWhatAServerCalls:
     def test_a_name_outside_is_its_port_and_dns(self, model: Model) -> None:
         found = policy(model(network={"allowTo": [{"host": "features.example.com", "port": 443}]}))
