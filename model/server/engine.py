@@ -90,13 +90,14 @@ class Engine:
         """
         if self.queued >= self._settings.max_queue:
             raise overloaded(f"overloaded: {self.queued} requests wait for an answer")
+        arrived = time.perf_counter()
+        if self._batcher is None and size <= AT_ONCE_BYTES and self._pace <= AT_ONCE_SECONDS:
+            # It waits for nobody, and nobody can look meanwhile: it need not be counted as waiting.
+            return self._whole(arrived, decode, encode)
         self.queued += 1
         try:
             if self._batcher is not None:
                 return await self._batched(self._batcher, size, decode, encode)
-            arrived = time.perf_counter()
-            if size <= AT_ONCE_BYTES and self._pace <= AT_ONCE_SECONDS:
-                return self._whole(arrived, decode, encode)
             # In a thread, so that probes are answered while the model computes, which it does without Python's lock.
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._executor, self._whole, arrived, decode, encode)

@@ -6,6 +6,7 @@ import gc
 import logging
 import logging.config
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,10 @@ TERMINATION_LOG = "/dev/termination-log"
 
 MAX_CONNECTIONS = 4096
 """Granian's own limit (128) counts open connections, idle ones too: at that many, probes would wait for their turn."""
+
+SWITCH_SECONDS = 0.0002
+"""For so long a thread may keep Python's lock from the others: Granian's wait for it with each request that arrives, by
+default for up to 5 ms, which is a tail of latency."""
 
 QUIET_SECONDS = 0.2
 """No request for so long: the clients have gone elsewhere."""
@@ -68,6 +73,7 @@ def _refuse(reason: str, termination_log: Path) -> None:
 
 
 async def _serve(settings: Settings, started: float) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
