@@ -87,7 +87,7 @@ class ModelStack(pulumi.ComponentResource):
             for model, config in args.config.models.items()
         }
         if args.config.monitoring.on:
-            self._watch(args)
+            self._watch(name, args)
         if args.config.network.default_deny:
             NetworkPolicies(
                 name,
@@ -96,8 +96,9 @@ class ModelStack(pulumi.ComponentResource):
             )
         self.register_outputs({"namespace": self.namespace})
 
-    def _watch(self, args: ModelStackArgs) -> None:
+    def _watch(self, name: str, args: ModelStackArgs) -> None:
         # Imported where it is needed: every preview waits for the imports.
+        from components.monitoring.dashboards import Dashboards, DashboardsArgs
         from components.monitoring.model_monitoring import ModelMonitoring, ModelMonitoringArgs
 
         for model, config in args.config.models.items():
@@ -112,6 +113,8 @@ class ModelStack(pulumi.ComponentResource):
                 selector=names.selector_labels(args.stack, model),
             )
             ModelMonitoring(model, watched, pulumi.ResourceOptions(parent=self.models[model]))
+        shown = DashboardsArgs(config=args.config, namespace=self.namespace)
+        Dashboards(name, shown, pulumi.ResourceOptions(parent=self))
 
     def _gpu_pools(self, args: ModelStackArgs) -> Mapping[str, tuple[NodePool, GpuConfig]]:
         """The pools whose GPUs are a resource by software in the cluster; GKE brings its own, unless told not to."""
