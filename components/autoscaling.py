@@ -4,18 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
 
-from components.config import ReplicasConfig
-from components.planning import scaling
+from components.config import ModelConfig
+from components.planning import scaling, triggers
 
 
 @dataclass(frozen=True, kw_only=True)
 class AutoscalingArgs:
-    """Which Deployment (by its name) is scaled, between what, and by what."""
+    """Which Deployment (by its name) is scaled, between what, and by what.
 
-    replicas: ReplicasConfig
+    Attributes:
+        watched: whether a Prometheus records the model's metrics.
+        in_namespace: the name of the namespace, which a query of KEDA's contains.
+        namespace: an output of it.
+    """
+
+    model: str
+    config: ModelConfig
+    watched: bool
     deployment: pulumi.Input[str]
+    in_namespace: str
     namespace: pulumi.Input[str]
     labels: Mapping[str, str]
 
@@ -23,15 +33,28 @@ class AutoscalingArgs:
 class Autoscaling(pulumi.ComponentResource):
     """The owner of a Deployment's `spec.replicas`, which ModelDeployment therefore sets only once.
 
-    It needs a metrics server in the cluster; without one the number of pods stays what it is.
+    It needs a metrics server in the cluster for the CPU, and prometheus-adapter or KEDA for other metrics; without them
+    the number of pods stays what it is.
     """
 
     def __init__(self, name: str, args: AutoscalingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:model:Autoscaling", name, None, opts)
-        HorizontalPodAutoscaler(
-            f"{name}-autoscaler",
-            metadata={"namespace": args.namespace, "labels": args.labels},
-            spec=scaling.autoscaler(args.replicas, args.deployment),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        found = triggers.targets(args.config, watched=args.watched)
+        child = pulumi.ResourceOptions(parent=self)
+        if args.config.replicas.keda is not None:
+            CustomResource(
+                f"{name}-autoscaler",
+                api_version="keda.sh/v1alpha1",
+                kind="ScaledObject",
+                metadata={"namespace": args.namespace, "labels": args.labels},
+                spec=triggers.scaled_object(args.config, args.deployment, found, args.in_namespace, args.model),
+                opts=child,
+            )
+        else:
+            HorizontalPodAutoscaler(
+                f"{name}-autoscaler",
+                metadata={"namespace": args.namespace, "labels": args.labels},
+                spec=scaling.autoscaler(args.config.replicas, args.deployment, found),
+                opts=child,
+            )
         self.register_outputs({})

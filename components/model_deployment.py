@@ -94,7 +94,8 @@ class ModelDeployment(pulumi.ComponentResource):
                 "annotations": _annotations(args.config),
             },
             spec={
-                "replicas": args.config.replicas.min,
+                # What may be scaled to zero proves itself first.
+                "replicas": max(args.config.replicas.min, 1),
                 "selector": {"match_labels": selector},
                 "strategy": rollout.strategy(args.config),
                 "progress_deadline_seconds": rollout.progress_deadline(args.config),

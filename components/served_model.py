@@ -103,7 +103,7 @@ class ServedModel(pulumi.ComponentResource):
         )
         deployment, service = self._served(name, pods, address)
         if args.config.replicas.scaled:
-            self._scale(name, pods, deployment)
+            self._scale(name, args, pods, deployment)
         if args.config.ingress is not None:
             self._at_ingress(name, args, args.config.ingress, service)
         if args.config.route is not None:
@@ -143,16 +143,19 @@ class ServedModel(pulumi.ComponentResource):
 
     # What few models have is imported where it is needed: every preview waits for the imports.
 
-    def _scale(self, name: str, pods: ModelDeploymentArgs, deployment: ModelDeployment) -> None:
+    def _scale(self, name: str, args: ServedModelArgs, pods: ModelDeploymentArgs, deployment: ModelDeployment) -> None:
         from components.autoscaling import Autoscaling, AutoscalingArgs
 
-        args = AutoscalingArgs(
-            replicas=pods.config.replicas,
+        scaled = AutoscalingArgs(
+            model=args.model,
+            config=pods.config,
+            watched=args.stack_config.monitoring.on,
             deployment=deployment.deployment_name,
+            in_namespace=args.stack_config.namespace,
             namespace=pods.namespace,
             labels=pods.selector,
         )
-        Autoscaling(name, args, pulumi.ResourceOptions(parent=self))
+        Autoscaling(name, scaled, pulumi.ResourceOptions(parent=self))
 
     def _at_ingress(self, name: str, args: ServedModelArgs, config: IngressConfig, service: ModelService) -> None:
         from components.ingress import ModelIngress, ModelIngressArgs

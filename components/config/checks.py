@@ -450,6 +450,21 @@ def _idle_monitoring(given: Given) -> Iterator[Problem]:
             )
 
 
+def _unmeasured_targets(given: Given) -> Iterator[Problem]:
+    """An autoscaler by metrics that nobody reads would leave the replicas as they are."""
+    if _section(given.data, "monitoring").get("mode", "off") != "off":
+        return
+    for name, model in models_of(given.data):
+        for key in ("targetInFlight", "targetQueueTime", "keda"):
+            if _section(model, "replicas").get(key) is not None:
+                yield Problem(
+                    path=("models", name, "replicas", key),
+                    message="needs a Prometheus that reads the models' metrics; allowed with a monitoring.mode that is "
+                    "not off",
+                    fix=given.commands.set(("monitoring", "mode"), "existing"),
+                )
+
+
 _CHECKS = (
     _secret_sections,
     _unknown_keys,
@@ -473,4 +488,5 @@ _CHECKS = (
     _unchecked_databases,
     _strange_pull_secrets,
     _idle_monitoring,
+    _unmeasured_targets,
 )

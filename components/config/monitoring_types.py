@@ -70,6 +70,54 @@ RunbookUrl = Annotated[
     ),
 ]
 
+_AMOUNT = "a number above zero, at most 100000"
+
+InFlight = Annotated[
+    float,
+    BeforeValidator(_text_to_number, json_schema_input_type=float),
+    Field(
+        strict=True,
+        gt=0,
+        le=100_000,
+        title="number of requests",
+        description=f"{_AMOUNT}: how many requests a pod should be answering at once, on average",
+        examples=[4],
+    ),
+]
+
+Threshold = Annotated[
+    float,
+    BeforeValidator(_text_to_number, json_schema_input_type=float),
+    Field(
+        strict=True,
+        gt=0,
+        le=100_000,
+        title="threshold",
+        description=f"{_AMOUNT}: what the query's value may be for each pod",
+        examples=[10],
+    ),
+]
+
+PrometheusUrl = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^\s/@]+(?:/\S*)?$",
+        title="web address",
+        description="where KEDA finds Prometheus (http or https), without credentials",
+        examples=["http://prometheus-operated.monitoring.svc:9090"],
+    ),
+]
+
+PromQuery = Annotated[
+    str,
+    Field(
+        pattern=r"\S",
+        title="query",
+        description="an expression in PromQL, whose one value there is while no pod runs too",
+        examples=["sum(rate(nginx_ingress_controller_requests{exported_service='digits'}[2m]))"],
+    ),
+]
+
 
 def seconds(latency: str) -> float:
     """A latency of the stack file in seconds."""

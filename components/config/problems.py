@@ -37,7 +37,7 @@ _ADVICE = {
     "one_certificate": "keep one of them; without a certificate, take tls out",
     "pods_or_addresses": "give namespace, pods (labels by name), or cidr",
     "min_above_max": "lower min or raise max",
-    "nothing_to_scale": "raise max, or take targetCPUUtilization and behavior out",
+    "nothing_to_scale": "raise max, or take out what is beside min and max",
     "budget_is_empty": "give one of them, or take disruptionBudget out: one pod may leave at a time",
     "budget_blocks": "lower minAvailable, raise replicas (replicas.min), or use maxUnavailable: 1",
     "nothing_moves": "let maxSurge be 1 (an update needs room for one more pod), or maxUnavailable",
@@ -65,7 +65,6 @@ _REPAIRED_BY_AN_EXAMPLE = frozenset(
         "needs_cluster",
         "needs_identity",
         "needs_proxy",
-        "no_trigger_wakes",
         "project_file",
         "runtime_of_source",
     }
@@ -152,6 +151,11 @@ class Explainer:
             return self._wrong_choice(path, kind)
         if kind in ("source_and_image", "not_of_runtime", "gpu_resource", "only_operator"):
             return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
+        if kind == "target_not_measured":
+            path = (*path, error.get("ctx", {})["key"])
+            return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
+        if kind == "no_trigger_wakes":
+            return Problem(path=(*path, "min"), message=error["msg"], fix=self._set_example((*path, "min")))
         if kind == "only_whole_gpus":
             path = (*path, "resource")
             return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))

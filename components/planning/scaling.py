@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from components.planning.triggers import Target, hpa_metrics
+
 if TYPE_CHECKING:
     import pulumi
     from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscalerSpecArgsDict, HPAScalingRulesArgsDict
@@ -21,21 +23,15 @@ ZONE, NODE = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 _SAME_VERSION = ["pod-template-hash"]
 
 
-def autoscaler(replicas: "ReplicasConfig", deployment: "pulumi.Input[str]") -> "HorizontalPodAutoscalerSpecArgsDict":
-    """An autoscaler of a Deployment by the CPU that its pods use of what they request."""
+def autoscaler(
+    replicas: "ReplicasConfig", deployment: "pulumi.Input[str]", found: list[Target]
+) -> "HorizontalPodAutoscalerSpecArgsDict":
+    """An autoscaler of a Deployment by its targets: of several, the one that asks for the most pods counts."""
     return {
         "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment},
         "min_replicas": replicas.min,
         "max_replicas": replicas.max,
-        "metrics": [
-            {
-                "type": "Resource",
-                "resource": {
-                    "name": "cpu",
-                    "target": {"type": "Utilization", "average_utilization": replicas.target_cpu_utilization},
-                },
-            }
-        ],
+        "metrics": hpa_metrics(found),
         "behavior": {
             "scale_up": _rules(replicas.behavior.scale_up),
             "scale_down": _rules(replicas.behavior.scale_down),

@@ -26,9 +26,10 @@ class ServerMetrics:
         duration_unit: what one of its units is in seconds.
         bounds: of its buckets, as the server writes them.
         ready: gauge that is 1 while a pod takes requests.
-        in_flight: gauges whose sum is the requests of a pod, where no histogram tells more.
-        queue: histogram of the time in a queue.
-        queue_unit: what one of its units is in seconds.
+        time: counter of all the time that requests took, in the unit of the duration.
+        in_flight: gauges whose sum is the requests of a pod, for a server whose requests take longer than a minute.
+        queue: counter of all the time that requests waited, and counter of the requests that it is of.
+        queue_unit: what one unit of that time is in seconds.
     """
 
     requests: tuple[str, ...]
@@ -38,8 +39,9 @@ class ServerMetrics:
     duration_unit: float = 1
     bounds: tuple[str, ...] = ()
     ready: str | None = None
+    time: str | None = None
     in_flight: tuple[str, ...] = ()
-    queue: str | None = None
+    queue: tuple[str, str] | None = None
     queue_unit: float = 1
 
     def seconds(self, bound: str) -> float:
@@ -75,7 +77,8 @@ _BY_RUNTIME = {
         duration="model_server_request_duration_seconds",
         bounds=_written(_OWN_BOUNDS),
         ready="model_server_ready",
-        queue="model_server_queue_duration_seconds",
+        time="model_server_request_duration_seconds_sum",
+        queue=("model_server_queue_duration_seconds_sum", "model_server_queue_duration_seconds_count"),
     ),
     "tf-serving": ServerMetrics(
         requests=(":tensorflow:serving:request_count{}",),
@@ -86,11 +89,15 @@ _BY_RUNTIME = {
         duration=":tensorflow:serving:request_latency",
         duration_unit=1e-6,
         bounds=_written(_TF_BOUNDS),
+        time=":tensorflow:serving:request_latency_sum",
     ),
     "triton": ServerMetrics(
         requests=("nv_inference_request_success{}", "nv_inference_request_failure{}"),
         errors=('nv_inference_request_failure{reason!="CANCELED"}',),
-        in_flight=("nv_inference_pending_request_count",),
+        duration_unit=1e-6,
+        time="nv_inference_request_duration_us",
+        queue=("nv_inference_queue_duration_us", "nv_inference_request_success"),
+        queue_unit=1e-6,
     ),
     "vllm": ServerMetrics(
         requests=('http_requests_total{handler=~"/v1/.*"}',),
@@ -98,7 +105,7 @@ _BY_RUNTIME = {
         duration="vllm:e2e_request_latency_seconds",
         bounds=_written(_VLLM_BOUNDS),
         in_flight=("vllm:num_requests_running", "vllm:num_requests_waiting"),
-        queue="vllm:request_queue_time_seconds",
+        queue=("vllm:request_queue_time_seconds_sum", "vllm:request_queue_time_seconds_count"),
     ),
 }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from components.planning.server_metrics import ServerMetrics, metrics_of
+from components.planning.triggers import pod_metric, targets
 
 if TYPE_CHECKING:
     from components.config import ModelConfig, MonitoringConfig, SloConfig
@@ -30,12 +31,14 @@ class Watched:
         model: its name, which is the job of its targets.
         stack: goes with every alert, to whom it may concern.
         runbooks: URL of the page with the runbooks.
+        interval_seconds: between two scrapes.
     """
 
     namespace: str
     model: str
     stack: str
     runbooks: str = RUNBOOKS
+    interval_seconds: int = 30
 
     def target(self, selector: str) -> str:
         """A selector of the server's metrics, kept to this model's pods."""
@@ -92,6 +95,7 @@ def rule_groups(watched: Watched, config: "ModelConfig") -> list[Group]:
     groups = {
         # In one group, whose rules are computed in turn: each sees what the one before has just recorded.
         "requests": [*_rates(watched, metrics, slo)] if metrics is not None else [],
+        "scaling": [*_scaling(watched, config, metrics)] if metrics is not None and config.replicas.scaled else [],
         "health": [*_health(watched, config, metrics)],
         "budget": [],
     }
@@ -99,8 +103,8 @@ def rule_groups(watched: Watched, config: "ModelConfig") -> list[Group]:
         for objective in _objectives(slo):
             groups["requests"] += [*_shares(watched, objective), *_burn_alerts(watched, objective, slo.window_days)]
             groups["budget"] += _budgets(watched, objective, slo)
-    # A month of samples is read for a budget, and it changes slowly.
-    interval = {"budget": {"interval": "5m"}}
+    # A month of samples is read for a budget, and it changes slowly; an autoscaler waits for what it is told.
+    interval = {"budget": {"interval": "5m"}, "scaling": {"interval": f"{watched.interval_seconds}s"}}
     return [
         {"name": f"{watched.namespace}-{watched.model}-{name}", **interval.get(name, {}), "rules": rules}
         for name, rules in groups.items()
@@ -113,7 +117,19 @@ def rules_of(
 ) -> list[Group]:
     """The rule groups of one model of a stack."""
     runbooks = monitoring.runbook_url or RUNBOOKS
-    return rule_groups(Watched(namespace=namespace, model=model, stack=stack, runbooks=runbooks), config)
+    watched = Watched(
+        namespace=namespace, model=model, stack=stack, runbooks=runbooks, interval_seconds=monitoring.scrape_seconds
+    )
+    return rule_groups(watched, config)
+
+
+def _scaling(watched: Watched, config: "ModelConfig", metrics: ServerMetrics) -> Iterator[Rule]:
+    """What the autoscaler asks for, pod by pod."""
+    matchers = watched.target("").strip("{}")
+    for target in targets(config, watched=True):
+        if target.metric is not None:
+            expression = pod_metric(metrics, target.metric, matchers, watched.interval_seconds)
+            yield _record(watched, target.metric, expression)
 
 
 def _objectives(slo: "SloConfig") -> Iterator[_Objective]:

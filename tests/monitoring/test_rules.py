@@ -294,6 +294,47 @@ def test_other_servers_count_in_their_own_way(promtool: Promtool) -> None:
         promtool.test(rules(**RUNTIMES["tf-serving"]), tensorflow)
 
 
+def test_an_autoscaler_sees_what_each_pod_has_to_do(promtool: Promtool) -> None:
+    """Ten requests a second, each for 200 ms and 50 ms of them in the queue, are two at once; another pod has none."""
+    other = POD.replace("server-1", "server-2")
+    queue = "model_server_queue_duration_seconds"
+    story = Story(
+        {
+            f"up{{{POD}}}": steady(1, "10m"),
+            f"up{{{other}}}": steady(1, "10m"),
+            f'{DURATION}_sum{{{POD},protocol="v2_rest"}}': counter(("10m", 120)),
+            f"{queue}_sum{{{POD}}}": counter(("10m", 30)),
+            f"{queue}_count{{{POD}}}": counter(("10m", 600)),
+            f"{queue}_sum{{{other}}}": steady(0, "10m"),
+            f"{queue}_count{{{other}}}": steady(0, "10m"),
+        }
+    )
+    for name, value in (("model:pod_requests_in_flight", 2), ("model:pod_queue_seconds", 0.05)):
+        labels = '{model="digits",namespace="models",pod="digits-server-%s"}'
+        story.is_("10m", name, (name + labels % 1, value), (name + labels % 2, 0))
+    replicas = {"max": 3, "targetInFlight": 2, "targetQueueTime": "5ms"}
+    groups = rules(replicas=replicas)
+    # A sample a minute is all that promtool's series have.
+    for group in groups:
+        for rule in group["rules"]:
+            rule["expr"] = rule["expr"].replace("[90s]", "[3m]")
+    promtool.test(groups, story)
+    triton = {"runtime": "triton", "files": FILES, "slo": None, "replicas": replicas}
+    vllm = {"runtime": "vllm", "files": FILES, "slo": None, "replicas": {"max": 3, "targetInFlight": 2}}
+    for model in (triton, vllm):
+        promtool.check(rules(**model))
+    running = Story({f"vllm:num_requests_{what}{{{POD}}}": steady(3, "5m") for what in ("running", "waiting")})
+    running.is_(
+        "5m",
+        "model:pod_requests_in_flight",
+        (
+            'model:pod_requests_in_flight{model="digits",namespace="models",pod="digits-server-1"}',
+            6,
+        ),
+    )
+    promtool.test(rules(**vllm), running)
+
+
 def test_the_test_itself_can_fail(promtool: Promtool) -> None:
     story = healthy("1h")
     story.fires("1h", "ModelErrorBudgetBurn", failed("5%", "1h", "5m", "critical", "14.4", "2.1"))

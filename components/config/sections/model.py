@@ -37,6 +37,7 @@ from components.config.sections.settings import (
 from components.config.sections.slo import SloConfig
 from components.config.types import EnvName, EnvValue, ImageRef, ModelName, ObjectName, Seconds
 from components.planning.server_metrics import metrics_of
+from components.planning.triggers import IN_FLIGHT, QUEUE, measures
 
 # The default of startup_timeout_seconds, by what the image is of: the larger ones are pulled and unpacked for longer,
 # and TensorFlow takes seconds to import.
@@ -210,6 +211,24 @@ class ModelConfig(Section):
         if len(set(given.values())) < len(given):
             raise PydanticCustomError("ports_differ", "two ports have the same number; each needs its own")
         return ports
+
+    @field_validator("replicas")
+    @classmethod
+    def _targets_are_measured(cls, replicas: ReplicasConfig, info: ValidationInfo) -> ReplicasConfig:
+        runtime = info.data.get("runtime")
+        given = (
+            ("targetInFlight", replicas.target_in_flight, IN_FLIGHT),
+            ("targetQueueTime", replicas.target_queue_time, QUEUE),
+        )
+        for key, value, metric in given:
+            if runtime is not None and value is not None and not measures(metrics_of(runtime), metric):
+                raise PydanticCustomError(
+                    "target_not_measured",
+                    "is not possible with runtime {runtime}, of whose server this program knows no such metric; "
+                    "allowed: targetCPUUtilization",
+                    {"runtime": runtime, "key": key},
+                )
+        return replicas
 
     @field_validator("env")
     @classmethod

@@ -24,3 +24,8 @@ class MonitoringConfig(Section):
     def on(self) -> bool:
         """Whether the models are scraped and have rules."""
         return self.mode != "off"
+
+    @property
+    def scrape_seconds(self) -> int:
+        """Between two scrapes."""
+        return int(self.scrape_interval.removesuffix("s"))

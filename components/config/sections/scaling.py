@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from components.config.monitoring_types import InFlight, Latency, PrometheusUrl, PromQuery, Threshold, seconds
 from components.config.sections.base import Section
 from components.config.types import MinReplicas, Percentage, Pods, PolicySeconds, Replicas, StabilizationSeconds
 
@@ -65,35 +66,57 @@ class BehaviorConfig(Section):
     )
 
 
+class WakeConfig(Section):
+    """A query whose value there is without any pod of the model, such as the requests that an Ingress counts."""
+
+    query: PromQuery
+    threshold: Threshold
+
+
+class KedaConfig(Section):
+    """KEDA instead of an autoscaler of Kubernetes' own: it asks `prometheus` itself, and may scale to zero and back."""
+
+    prometheus: PrometheusUrl
+    wake: WakeConfig | None = None
+
+
 class ReplicasConfig(Section):
     """How many pods: as many as the load needs between `min` and `max`, or, where both are the same, so many.
 
-    `targetCPUUtilization` is what the pods should use on average, in per cent of the CPU that they request: above it
-    pods are added. It is the trigger of an autoscaler that has no other.
+    Pods are added above a target, on average over them: `targetCPUUtilization`, in per cent of the CPU that they
+    request; `targetInFlight`, requests that a pod answers at once; `targetQueueTime`, for which requests wait in it.
+    Of several, the one that asks for the most counts. Without any they follow from the model's slo, and are 70 % of the
+    CPU where it has none (components/planning/scaling.py).
     """
 
     min: MinReplicas = 1
     max: Replicas
-    target_cpu_utilization: Annotated[Percentage, Field(alias="targetCPUUtilization")] = 70
+    target_cpu_utilization: Annotated[Percentage | None, Field(alias="targetCPUUtilization")] = None
+    target_in_flight: InFlight | None = None
+    target_queue_time: Latency | None = None
     behavior: BehaviorConfig = BehaviorConfig()
+    keda: KedaConfig | None = None
 
     @property
     def scaled(self) -> bool:
         """Whether an autoscaler owns the number of pods."""
         return self.max > self.min
 
-    @field_validator("min")
-    @classmethod
-    def _something_wakes_it(cls, minimum: int) -> int:
-        # Triggers that see load while no pod runs, such as the length of a queue, would be looked for here.
-        if minimum == 0:
+    @property
+    def queue_seconds(self) -> float | None:
+        """The time for which requests may wait, in seconds."""
+        return None if self.target_queue_time is None else seconds(self.target_queue_time)
+
+    @model_validator(mode="after")
+    def _something_wakes_it(self) -> Self:
+        if self.min == 0 and (self.keda is None or self.keda.wake is None):
             raise PydanticCustomError(
                 "no_trigger_wakes",
-                "0 is not possible: pods are added by the CPU that pods use, and where none runs none is used, so "
-                "nothing would start the first one again; keep one (with smaller resources.requests), or take the "
-                "model out of the stack while nobody needs it",
+                "0 is not possible: pods are added by what pods themselves measure, and where none runs nothing is "
+                "measured, so nothing would start the first one again; allowed with keda.wake, a query that sees load "
+                "without pods; else keep one (with smaller resources.requests)",
             )
-        return minimum
+        return self
 
     @model_validator(mode="after")
     def _the_range_is_one(self) -> Self:
@@ -101,7 +124,7 @@ class ReplicasConfig(Section):
             raise PydanticCustomError(
                 "min_above_max", "min ({min}) is above max ({max})", {"min": self.min, "max": self.max}
             )
-        idle = sorted(self.model_fields_set & {"target_cpu_utilization", "behavior"})
+        idle = sorted(self.model_fields_set - {"min", "max"})
         if idle and not self.scaled:
             raise PydanticCustomError(
                 "nothing_to_scale",

@@ -319,6 +319,38 @@ class TestAutoscaling:
         target = {"type": "Utilization", "averageUtilization": 60}
         assert spec["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
 
+    def test_the_requests_of_a_pod_are_another_target(self) -> None:
+        replicas = {"min": 2, "max": 6, "targetInFlight": 0.5, "targetQueueTime": "5ms"}
+        recording = record(with_digits(replicas=replicas) | {"monitoring": {"mode": "existing"}})
+        assert recording.one("HorizontalPodAutoscaler")["spec"]["metrics"] == [
+            {
+                "type": "Pods",
+                "pods": {"metric": {"name": name}, "target": {"type": "AverageValue", "averageValue": value}},
+            }
+            for name, value in (("model_pod_requests_in_flight", "500m"), ("model_pod_queue_milliseconds", "5"))
+        ]
+        groups = recording.one("PrometheusRule")["spec"]["groups"]
+        recorded = {rule.get("record") for group in groups for rule in group["rules"]}
+        assert {"model:pod_requests_in_flight", "model:pod_queue_seconds"} <= recorded
+
+    def test_keda_asks_prometheus_itself_and_may_scale_to_zero(self) -> None:
+        wake = {"query": "sum(rate(ingress_requests[2m]))", "threshold": 1}
+        keda = {"prometheus": "http://prometheus.monitoring.svc:9090", "wake": wake}
+        replicas = {"min": 0, "max": 3, "targetInFlight": 4, "keda": keda}
+        recording = record(with_digits(replicas=replicas) | {"monitoring": {"mode": "existing"}})
+        assert "HorizontalPodAutoscaler" not in recording.kinds()
+        found = recording.one("ScaledObject")
+        assert found["apiVersion"] == "keda.sh/v1alpha1"
+        spec = found["spec"]
+        assert spec["scaleTargetRef"]["name"] == "digits-server-7f3a9c21"
+        assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (0, 3)
+        assert [trigger["metadata"]["query"] for trigger in spec["triggers"]] == [
+            'sum(model:pod_requests_in_flight{namespace="models",model="digits"}) or vector(0)',
+            "sum(rate(ingress_requests[2m]))",
+        ]
+        # It starts with one, which proves itself.
+        assert recording.one("Deployment")["spec"]["replicas"] == 1
+
     def test_how_fast_is_always_said(self) -> None:
         behavior = record(self.SCALED).one("HorizontalPodAutoscaler")["spec"]["behavior"]
         assert behavior == {

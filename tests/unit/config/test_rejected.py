@@ -35,7 +35,7 @@ SECRET = (
 DIGITS = SMALLEST["models"]["digits"]
 ROUTE = {"host": "digits.example.com", "gateway": {"name": "shared", "namespace": "gateways"}}
 REPLICAS = "a whole number from 1 to 1000, or a section with min and max for an autoscaler"
-REPLICAS_KEYS = "min, max, targetCPUUtilization, behavior"
+REPLICAS_KEYS = "min, max, targetCPUUtilization, targetInFlight, targetQueueTime, behavior, keda"
 MEMORY = "bytes above zero as Kubernetes writes them: 512Mi, 1Gi, 1G (units k M G T P or Ki Mi Gi Ti Pi)"
 CPU = "cores above zero as Kubernetes writes them: 250m (a quarter), 0.5, 2"
 BY_DIGEST = "repository@sha256:<64 hex digits>; a tag alone can change under a running service"
@@ -348,7 +348,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "a range with an unknown key": (
         "models.digits.replicas", {"min": 2, "max": 3, "target": 70},
-        f'model-serving:models.digits.replicas.target: unknown key, did you mean "targetCPUUtilization"? '
+        f'model-serving:models.digits.replicas.target: unknown key, did you mean "targetInFlight"? '
         f"allowed: {REPLICAS_KEYS} "
         "-> pulumi config rm --path 'model-serving:models.digits.replicas.target' --stack dev",
     ),
@@ -358,9 +358,9 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "scaling to nothing": (
         "models.digits.replicas", {"min": 0, "max": 3},
-        "model-serving:models.digits.replicas.min: 0 is not possible: pods are added by the CPU that pods use, and "
-        "where none runs none is used, so nothing would start the first one again; keep one (with smaller "
-        "resources.requests), or take the model out of the stack while nobody needs it "
+        "model-serving:models.digits.replicas.min: 0 is not possible: pods are added by what pods themselves "
+        "measure, and where none runs nothing is measured, so nothing would start the first one again; allowed with "
+        "keda.wake, a query that sees load without pods; else keep one (with smaller resources.requests) "
         "-> pulumi config set --path 'model-serving:models.digits.replicas.min' 1 --stack dev",
     ),
     "less than no replicas": (
@@ -371,7 +371,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "an autoscaler's setting without an autoscaler": (
         "models.digits.replicas", {"min": 2, "max": 2, "targetCPUUtilization": 50},
         "model-serving:models.digits.replicas: min and max are both 2, so there is no autoscaler, and its settings "
-        "would do nothing -> raise max, or take targetCPUUtilization and behavior out",
+        "would do nothing -> raise max, or take out what is beside min and max",
     ),
     "a use of CPU as a fraction": (
         "models.digits.replicas", {"max": 2, "targetCPUUtilization": 0.7},

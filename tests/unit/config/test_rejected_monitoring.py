@@ -99,6 +99,49 @@ CASES: dict[str, tuple[str, Any, str]] = {
         f"model-serving:{HERE}: is not possible with runtime image, of whose server this program knows no metrics; "
         f"write rules of your own for it -> pulumi config rm --path 'model-serving:{HERE}' --stack dev",
     ),
+    "a target that nobody measures": (
+        "models.digits.replicas", {"max": 2, "targetInFlight": 4},
+        "model-serving:models.digits.replicas.targetInFlight: needs a Prometheus that reads the models' metrics; "
+        "allowed with a monitoring.mode that is not off " + fix("monitoring.mode", "existing"),
+    ),
+    "a target that the server does not measure": (
+        "models.digits", TRITON | {"runtime": "tf-serving", "replicas": {"max": 2, "targetQueueTime": "5ms"}},
+        "model-serving:models.digits.replicas.targetQueueTime: is not possible with runtime tf-serving, of whose "
+        "server this program knows no such metric; allowed: targetCPUUtilization "
+        "-> pulumi config rm --path 'model-serving:models.digits.replicas.targetQueueTime' --stack dev",
+    ),
+    "no request at once": (
+        "models.digits.replicas", {"max": 2, "targetInFlight": 0},
+        "model-serving:models.digits.replicas.targetInFlight: 0 is not a number of requests; allowed: a number above "
+        "zero, at most 100000: how many requests a pod should be answering at once, on average "
+        + fix("models.digits.replicas.targetInFlight", "4"),
+    ),
+    "credentials in an address": (
+        "models.digits.replicas", {"max": 2, "keda": {"prometheus": "http://me:canary-1234@prometheus"}},
+        'model-serving:models.digits.replicas.keda.prometheus: "http://me:canary-1234@prometheus" is not a web '
+        "address; allowed: where KEDA finds Prometheus (http or https), without credentials "
+        + fix("models.digits.replicas.keda.prometheus", "http://prometheus-operated.monitoring.svc:9090"),
+    ),
+    "KEDA that asks nobody": (
+        "models.digits.replicas", {"max": 2, "keda": {}},
+        "model-serving:models.digits.replicas.keda.prometheus: is required and missing; allowed: where KEDA finds "
+        "Prometheus (http or https), without credentials "
+        + fix("models.digits.replicas.keda.prometheus", "http://prometheus-operated.monitoring.svc:9090"),
+    ),
+    "waking by nothing": (
+        "models.digits.replicas", {"min": 0, "max": 2, "keda": {
+            "prometheus": "http://p:9090", "wake": {"query": "sum(x)", "threshold": 0}}},
+        "model-serving:models.digits.replicas.keda.wake.threshold: 0 is not a threshold; allowed: a number above zero, "
+        "at most 100000: what the query's value may be for each pod "
+        + fix("models.digits.replicas.keda.wake.threshold", "10"),
+    ),
+    "KEDA that cannot wake it": (
+        "models.digits.replicas", {"min": 0, "max": 2, "targetInFlight": 4, "keda": {"prometheus": "http://p:9090"}},
+        "model-serving:models.digits.replicas.min: 0 is not possible: pods are added by what pods themselves measure, "
+        "and where none runs nothing is measured, so nothing would start the first one again; allowed with keda.wake, "
+        "a query that sees load without pods; else keep one (with smaller resources.requests) "
+        + fix("models.digits.replicas.min", "1"),
+    ),
     "a window of an hour": (
         f"{HERE}", {"availability": 99, "window": "1h"},
         f'model-serving:{HERE}.window: "1h" is not a window of an objective; allowed: whole days from 7d to 30d '
@@ -109,7 +152,10 @@ CASES: dict[str, tuple[str, Any, str]] = {
 
 @pytest.mark.parametrize(("path", "value", "line"), CASES.values(), ids=CASES.keys())
 def test_one_mistake_is_told_in_one_line(mistakes: Mistakes, path: str, value: Any, line: str) -> None:
-    assert mistakes(changed(path, value)) == [line]
+    config = changed(path, value)
+    if path.startswith("models") and "needs a Prometheus" not in line:
+        config["monitoring"] = {"mode": "existing"}
+    assert mistakes(config) == [line]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_how_fast_as_configured(model: Model) -> None:
         "policies": [{"type": "Pods", "value": 3, "periodSeconds": 15}],
     }
     config = model(replicas={"min": 1, "max": 9, "behavior": {"scaleDown": rules}})
-    behavior = dict(scaling.autoscaler(config.replicas, "digits-server-1"))["behavior"]
+    behavior = dict(scaling.autoscaler(config.replicas, "digits-server-1", []))["behavior"]
     assert behavior["scale_down"] == {  # pyright: ignore
         "stabilization_window_seconds": 30,
         "select_policy": "Min",

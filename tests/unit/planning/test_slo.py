@@ -46,8 +46,10 @@ def test_every_threshold_can_be_reached(model: Model, availability: float) -> No
 
 
 def test_a_model_that_may_have_no_pod_is_not_missed(model: Model) -> None:
-    alerts = {rule.get("alert") for rule in rules(model(replicas=1))}
-    assert "ModelAbsent" in alerts
+    woken = {"prometheus": "http://prometheus:9090", "wake": {"query": "sum(requests)", "threshold": 1}}
+    for replicas, missed in (({"max": 2}, True), ({"min": 0, "max": 2, "keda": woken}, False)):
+        alerts = {rule.get("alert") for rule in rules(model(replicas=replicas))}
+        assert ("ModelAbsent" in alerts) == missed
 
 
 def test_alerts_wait_for_as_long_as_a_start_may_take(model: Model) -> None:
@@ -62,7 +64,14 @@ def test_our_own_server_has_these_metrics() -> None:
     text = server.expose("text/plain")[0].decode()
     metrics = metrics_of("onnx")
     assert metrics is not None
-    names = [*metrics.requests, *metrics.errors, f"{metrics.duration}_count", f"{metrics.queue}_sum", metrics.ready]
+    names = [
+        *metrics.requests,
+        *metrics.errors,
+        f"{metrics.duration}_count",
+        metrics.time,
+        metrics.ready,
+        *(metrics.queue or ()),
+    ]
     for name in names:
         assert f"\n{str(name).partition('{')[0]}{{" in text
     bounds = set(re.findall(rf'{metrics.duration}_bucket{{[^}}]*le="([^"]+)"', text)) - {"+Inf"}
