@@ -4,10 +4,11 @@ import tempfile
 import textwrap
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
-from toolchain import capacity, cluster_memory, engine, local, lock, services, stack_config
+from toolchain import capacity, cluster_memory, engine, local, lock, selection, services, stack_config
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube, Pod
 from toolchain.predict import predict
@@ -17,13 +18,18 @@ from toolchain.stack import Stack
 
 def up(stack: Stack, progress: Progress) -> int:
     """Deploy the stack and ask its models for an answer. Returns the exit code."""
-    with lock.of_stack(stack):
+    with lock.of_stack(stack), tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events"
         _ready(stack, progress)
-        code = engine.operate(stack, "up", ["--yes", "--skip-preview", *_refresh(stack)])
+        log = events if "monitoring" in stack.settings else None
+        code = engine.operate(stack, "up", ["--yes", "--skip-preview", *_refresh(stack)], log)
         if code:
             explain(stack)
             return code
         cluster_memory.remember(stack)
+        if events.exists():
+            # The models serve, so this is no failure of the update.
+            _tell_who_looks_away(Kube(stack), stack, capacity.planned(events), "warning")
         return 0 if predict(stack, None) else 1
 
 
@@ -46,7 +52,7 @@ def _refresh(stack: Stack) -> list[str]:
 
 
 def _compare_with_the_cluster(stack: Stack, events: Path) -> int:
-    """Say what of the plan the cluster has no room for, and when nothing is known of it. Returns the exit code."""
+    """Hold a plan against the cluster, and say when nothing is known of it. Returns the exit code."""
     # The Kubernetes provider plans from the recorded state alone, and says nothing, when no cluster answers.
     try:
         kube = Kube(stack)
@@ -55,8 +61,30 @@ def _compare_with_the_cluster(stack: Stack, events: Path) -> int:
         why = error.why.splitlines()[0]
         err.print(f"warning: the cluster did not answer, so this preview saw no live state: {why}", markup=False)
         return 0
+    if not events.exists():
+        return 0
+    planned = capacity.planned(events)
+    overlooked = _tell_who_looks_away(kube, stack, planned, "error")
+    return max(overlooked, _tell_what_does_not_fit(kube, stack, planned))
+
+
+def _tell_who_looks_away(kube: Kube, stack: Stack, planned: list[dict[str, Any]], verdict: str) -> int:
+    """Say what of the plan no Prometheus and no adapter of the cluster looks at. Returns the exit code."""
+    try:
+        troubles = list(selection.troubles(kube, planned, stack.name, stack.settings))
+    except ToolchainError as error:
+        why = error.why.splitlines()[0]
+        err.print(f"warning: who selects the monitors is not known, {error.step} failed: {why}", markup=False)
+        return 0
+    for trouble in troubles:
+        err.print(f"{verdict}: {trouble}", markup=False)
+    return 1 if troubles else 0
+
+
+def _tell_what_does_not_fit(kube: Kube, stack: Stack, planned: list[dict[str, Any]]) -> int:
+    """Say what of the plan the cluster has no room for. Returns the exit code."""
     check = stack.settings.get("capacityCheck", "error")
-    if check == "off" or not events.exists():
+    if check == "off":
         return 0
     try:
         nodes = capacity.free(kube, stack.name, stack.namespace)
@@ -64,7 +92,7 @@ def _compare_with_the_cluster(stack: Stack, events: Path) -> int:
         why = error.why.splitlines()[0]
         err.print(f"warning: free capacity is not known, {error.step} failed: {why}", markup=False)
         return 0
-    lacking = capacity.shortage(capacity.demands(capacity.planned(events)), nodes)
+    lacking = capacity.shortage(capacity.demands(planned), nodes)
     if lacking is None:
         return 0
     verdict = "warning" if check == "warn" else "error"
