@@ -2,16 +2,20 @@
 STACK ?= dev
 MODEL ?=
 NAME ?=
+PROMETHEUS ?=
 JSON ?=
 TOOLCHAIN := python3 -m toolchain
 
-.PHONY: up preview recover predict status destroy down check test bench doctor
+.PHONY: up preview recover predict status report destroy down check test bench doctor
 
 up preview recover status destroy down:
 	@$(TOOLCHAIN) $@ --stack "$(STACK)"
 
 predict:
 	@$(TOOLCHAIN) predict --stack "$(STACK)" $(if $(MODEL),--model "$(MODEL)")
+
+report:
+	@$(TOOLCHAIN) report --stack "$(STACK)" $(if $(PROMETHEUS),--prometheus "$(PROMETHEUS)")
 
 check test doctor:
 	@$(TOOLCHAIN) $@

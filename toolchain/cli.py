@@ -89,6 +89,22 @@ def status(
         operations.status(stacks.load(stack))
 
 
+@app.command(name="report")
+def report_command(
+    stack: StackOption = "dev",
+    prometheus: Annotated[
+        str | None, typer.Option(help="Address of a Prometheus; without it, the one that watches the stack.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write it: report-<stack>.html.")] = None,
+) -> None:
+    """Write a page about the last hour of each model, with charts, for any browser."""
+    from toolchain import report  # what it asks is slow to import, and only asked here
+
+    file = output or Path(f"report-{stack}.html")
+    report.write(stacks.load(stack), file, prometheus or None)
+    typer.echo(f"wrote {file}")
+
+
 @app.command()
 def down(stack: StackOption = "dev") -> None:
     """Stop the local services that `up` started, and nothing else. State, images and cluster data stay."""

@@ -58,7 +58,7 @@ def dry_run(target: str, *variables: str) -> str:
     ).stdout.strip()
 
 
-@pytest.mark.parametrize("target", ["up", "preview", "predict", "status", "destroy", "down"])
+@pytest.mark.parametrize("target", ["up", "preview", "predict", "status", "report", "destroy", "down"])
 def test_make_calls_a_command_for_a_stack(target: str) -> None:
     assert dry_run(target) == f'python3 -m toolchain {target} --stack "dev"'
     assert dry_run(target, "STACK=staging") == f'python3 -m toolchain {target} --stack "staging"'
@@ -68,6 +68,7 @@ def test_make_calls_a_command_for_a_stack(target: str) -> None:
     ("arguments", "command"),
     [
         (("predict", "MODEL=digits"), 'predict --stack "dev" --model "digits"'),
+        (("report", "PROMETHEUS=http://127.0.0.1:9090"), 'report --stack "dev" --prometheus "http://127.0.0.1:9090"'),
         (("check",), "check"),
         (("test",), "test"),
         (("doctor",), "doctor"),
