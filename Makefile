@@ -6,9 +6,9 @@ PROMETHEUS ?=
 JSON ?=
 TOOLCHAIN := python3 -m toolchain
 
-.PHONY: up preview recover predict status report destroy down check test bench doctor
+.PHONY: up preview recover compose predict status report destroy down check test bench doctor
 
-up preview recover status destroy down:
+up preview recover compose status destroy down:
 	@$(TOOLCHAIN) $@ --stack "$(STACK)"
 
 predict:

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from toolchain import checks, disk, doctor, local, lock, operations, recovery
+from toolchain import checks, compose, disk, doctor, local, lock, operations, recovery
 from toolchain import stack as stacks
 from toolchain.errors import ToolchainError
 from toolchain.predict import predict as ask
@@ -75,6 +75,12 @@ def predict(
     """Send its examples to each deployed model and compare the answers."""
     if not ask(stacks.load(stack), model or None):
         raise typer.Exit(1)
+
+
+@app.command(name="compose")
+def compose_command(stack: StackOption = "dev") -> None:
+    """Write compose/<stack>/compose.yaml: the stack's models for `docker compose up`, without a cluster."""
+    compose.compose(stacks.load(stack), Progress())
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pydantic import Field, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from components.config import checks, defaults, protection
+from components.config import checks, defaults, docker_checks, protection
 from components.config.pool_types import PoolName
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
 from components.config.sections import (
@@ -20,6 +20,7 @@ from components.config.sections import (
     CertificatesFile,
     Cluster,
     Database,
+    DockerConfig,
     GpuSupportConfig,
     ImageConfig,
     ModelConfig,
@@ -82,6 +83,7 @@ class StackConfig(Section):
     ca_bundle: CertificatesFile | None = None
     capacity_check: CapacityCheck = "error"
     monitoring: MonitoringConfig = MonitoringConfig()
+    docker: DockerConfig = DockerConfig()
 
     @classmethod
     def load(cls) -> LoadedConfig:
@@ -118,6 +120,7 @@ class _Loader:
             value=self._settings.require,
         )
         problems = [replace(problem, path=defaults.origin(problem.path, written)) for problem in checks.problems(given)]
+        problems += docker_checks.problems(given)
         problems += protection.problems(self._stack, data, self._commands)
         config: StackConfig | None = None
         try:

@@ -117,7 +117,8 @@ def _copy_of_files(files: "ModelFilesConfig", image: str) -> "ContainerArgsDict"
         "name": "model-files",
         "image": image,
         "image_pull_policy": "IfNotPresent",
-        "command": ["cp", "-R", f"{files.path or '/model'}/.", _COPIED_FILES],
+        # -f: a container that is started again finds files that nobody may write.
+        "command": ["cp", "-Rf", f"{files.path or '/model'}/.", _COPIED_FILES],
         "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
         "security_context": _container_security(),
         "volume_mounts": [{"name": "model", "mount_path": _COPIED_FILES}],

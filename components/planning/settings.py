@@ -35,7 +35,7 @@ _INSIDE = (
 # Where the programs that may run in a server look for authorities: OpenSSL and Go, Requests, curl, AWS.
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 
-_OWN_RUNTIMES = ("onnx", "tensorflow")
+OWN_RUNTIMES = ("onnx", "tensorflow")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _IDENTITY_ANNOTATIONS = {
     "gke": "iam.gke.io/gcp-service-account",
@@ -64,7 +64,7 @@ def environment(stack: "StackConfig", model: "ModelConfig", runtime: "Runtime") 
     return {
         **(_proxy(stack.proxy) if stack.proxy else {}),
         **(dict.fromkeys(_CA_VARIABLES, f"{SETTINGS_FOLDER}/{_CA_BUNDLE}") if stack.ca_bundle else {}),
-        **(_database(model.database, own=model.runtime in _OWN_RUNTIMES) if model.database else {}),
+        **(_database(model.database, own=model.runtime in OWN_RUNTIMES) if model.database else {}),
         **runtime.environment,
         **model.env,
     }

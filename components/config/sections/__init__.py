@@ -15,6 +15,7 @@ from components.config.sections.build import (
 )
 from components.config.sections.capacity import CapacityCheck, PricesConfig, RolloutConfig
 from components.config.sections.cluster import Cluster, ClusterConfig, StackOutputConfig
+from components.config.sections.docker import DockerConfig, LocalDatabaseConfig
 from components.config.sections.gpu_support import GpuSupportConfig
 from components.config.sections.model import ModelConfig, Models
 from components.config.sections.monitoring import MonitoringConfig
@@ -70,6 +71,7 @@ __all__ = [
     "DatabaseConfig",
     "DatabaseTlsConfig",
     "DisruptionBudgetConfig",
+    "DockerConfig",
     "EksPool",
     "ExistingPool",
     "ExternalSecretConfig",
@@ -80,6 +82,7 @@ __all__ = [
     "ImageConfig",
     "IngressConfig",
     "KarpenterPool",
+    "LocalDatabaseConfig",
     "ModelConfig",
     "ModelFilesConfig",
     "ModelNetworkConfig",

@@ -150,7 +150,7 @@ def test_a_model_is_copied_out_of_its_image_before_the_server_starts(model: Mode
     spec = pod(model(runtime="tf-serving", files={"image": MODEL_IMAGE}), settings_files="digits-files-1")
     [copy] = spec["init_containers"]
     assert copy["image"] == MODEL_IMAGE
-    assert copy["command"] == ["cp", "-R", "/model/.", "/model-files"]
+    assert copy["command"] == ["cp", "-Rf", "/model/.", "/model-files"]
     assert copy["security_context"] == spec["containers"][0]["security_context"]
     assert {"name": "model", "empty_dir": {}} in spec["volumes"]
     [container] = spec["containers"]
