@@ -45,7 +45,7 @@ def compose(stack: Stack, progress: Progress) -> Path:
     _note_changes(folder, document)
     file = folder / "compose.yaml"
     shown = file.relative_to(stack.file.parent)
-    text = yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
+    text = yaml.safe_dump(document, sort_keys=False, width=120)
     _write(file, "\n".join([*_comment(stack, shown, answer["leftOut"]), text]), 0o644)
     out.print(f"$ docker compose -f {shown} up --wait", style="bold", markup=False)
     return file

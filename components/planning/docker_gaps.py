@@ -17,6 +17,8 @@ def left_out(config: "StackConfig") -> Iterator[str]:
         yield "network.defaultDeny: containers reach each other, and whatever this machine reaches."
     if config.registry is not None and config.registry.pull_secret is not None:
         yield "registry.pullSecret: images are pulled with this machine's own login (`docker login`)."
+    if config.monitoring.on:
+        yield "monitoring: nothing asks for the metrics, and nothing alerts."
     if config.node_pools:
         yield f"nodePools ({', '.join(config.node_pools)}): there is one node, this machine, with the GPUs that it has."
     if config.gpu_support is not None:

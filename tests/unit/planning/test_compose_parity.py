@@ -265,7 +265,7 @@ def as_compose_reads_it(made: Project) -> dict[str, Any]:
             return value.replace("$$", "$")
         return value
 
-    return interpolated(yaml.safe_load(yaml.safe_dump(made.document(), allow_unicode=True)))
+    return interpolated(yaml.safe_load(yaml.safe_dump(made.document())))
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
