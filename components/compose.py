@@ -1,4 +1,4 @@
-"""Print the Compose project of a stack as JSON, for the toolchain: `python -m components.compose < request.json`.
+"""Print the Compose project of a stack as JSON, for `make compose`: `python -m components.compose < request.json`.
 
 The request has the names of the `stack` and the `project`, its `config` as Pulumi has it (texts by their full keys),
 which `secretKeys` of it are secrets, and `images`, by model, that were built from source. The answer holds no secret,

@@ -138,7 +138,8 @@ def install(
     addons: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Only these: helm, metrics-server, kwok, karpenter, monitoring, prometheus, prometheus-adapter."
+            help="Only these: helm, metrics-server, kwok, karpenter, monitoring, prometheus, prometheus-adapter, "
+            "docker."
         ),
     ] = None,
 ) -> None:

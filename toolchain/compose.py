@@ -33,7 +33,7 @@ def compose(stack: Stack, progress: Progress) -> Path:
     if stack.local:
         install(catalog.engine_parts(), progress)
         engine.prepare_backend()
-    engine.prepare(stack, progress)
+    engine.prepare(stack, progress, with_policies=False)
     config = _configuration(stack)
     answer = _project(stack, config)
     folder = stack.file.parent / FOLDER / stack.name

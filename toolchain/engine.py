@@ -63,15 +63,15 @@ def prepare_backend() -> None:
     _ensure_passphrase(paths.data() / "passphrase")
 
 
-def prepare(stack: Stack, progress: Progress) -> None:
-    """Make the program's virtual environment, and the stack where its backend has none. Raises ToolchainError."""
+def prepare(stack: Stack, progress: Progress, *, with_policies: bool = True) -> None:
+    """Make the virtual environments, and the stack where its backend has none. Raises ToolchainError."""
     if not stack.local and shutil.which("pulumi", path=search_path()) is None:
         raise ToolchainError(
             f"stack {stack.name}",
             "Pulumi is not installed, and tools are installed for stacks with `cluster: local` only",
             _INSTALL,
         )
-    _ensure_virtualenv(stack, progress)
+    _ensure_virtualenv(stack, progress, with_policies=with_policies)
     _ensure_stack(stack)
 
 
@@ -86,12 +86,12 @@ def _ensure_passphrase(file: Path) -> None:
             file.hardlink_to(fresh.name)
 
 
-def _ensure_virtualenv(stack: Stack, progress: Progress) -> None:
+def _ensure_virtualenv(stack: Stack, progress: Progress, *, with_policies: bool) -> None:
     """What ``pulumi install`` does, once for each content of requirements.txt."""
     folder = stack.file.parent
     if stack.virtualenv is not None:
         _ensure_installed(stack, folder, stack.virtualenv, "the program's virtual environment", progress)
-    if policies(stack):
+    if with_policies and policies(stack):
         _ensure_installed(stack, folder / _POLICIES, folder / _POLICIES / ".venv", "the policies' one", progress)
 
 

@@ -27,6 +27,11 @@ PROMETHEUS_ADAPTER = "0.12.0"
 # The suite of Debian that has these versions of Prometheus, Alertmanager and node exporter.
 MONITORING_SUITE = "trixie"
 
+# Docker Engine of DEBIAN_SUITE, and Docker Compose of COMPOSE_SUITE, for who has none.
+DOCKER = "20.10.24"
+COMPOSE = "2.26.1"
+COMPOSE_SUITE = "trixie"
+
 BUILDKIT = "0.31.0"
 BUILDX = "0.35.0"
 REGISTRY = "3.0.0"

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from toolchain.errors import ToolchainError
 from toolchain.parts.addons import karpenter, kwok, metrics_server
+from toolchain.parts.docker import docker_compose, docker_engine
 from toolchain.parts.engine import engine_parts
 from toolchain.parts.helm import helm
 from toolchain.parts.images import base, buildkit, buildx, registry
@@ -41,6 +42,7 @@ def addons() -> dict[str, tuple[Part, ...]]:
         "prometheus": (prometheus(), alertmanager()),
         "monitoring": (prometheus_operator(), kube_state_metrics(), prometheus(), alertmanager(), node_exporter()),
         "prometheus-adapter": (prometheus_adapter(),),
+        "docker": (docker_engine(), docker_compose()),
     }
 
 

@@ -18,7 +18,7 @@ RUNTIME = "runtime.tar"
 """What the programs need around them in a container: the C library they were linked with, and CA certificates."""
 _MIRROR = "http://deb.debian.org/debian"
 _KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _CERTIFICATES = "usr/share/ca-certificates"
 
 
@@ -30,6 +30,7 @@ class DebianArchive:
         version: the version of the project that the package must have.
         programs: their names, and where they are in the packages.
         beside: packages beside it that have programs too.
+        runtime: whether the programs also run in containers, in what is then beside them as RUNTIME.
     """
 
     suite: str
@@ -37,6 +38,7 @@ class DebianArchive:
     version: str
     programs: Mapping[str, str]
     beside: tuple[str, ...] = ()
+    runtime: bool = True
 
     @property
     def key(self) -> str:
@@ -59,7 +61,8 @@ class DebianArchive:
             for program, path in self.programs.items():
                 shutil.copyfile(root / path, folder / program)
                 (folder / program).chmod(0o755)
-            _write_runtime(folder / RUNTIME, root)
+            if self.runtime:
+                _write_runtime(folder / RUNTIME, root)
 
     def _unpacked(self, scratch: Path, step: Step) -> Path:
         def on_line(line: str) -> None:
@@ -83,7 +86,7 @@ class DebianArchive:
         environment = {"LC_ALL": "C.UTF-8"}
         todo = f"Check that {mirror} can be reached (apt's own sources name it)."
         shell.run([*apt, "update"], f"apt-get update of {self.suite}", environment=environment, todo=todo)
-        packages = [self.package, *self.beside, "libc6", "ca-certificates"]
+        packages = [self.package, *self.beside, *(["libc6", "ca-certificates"] if self.runtime else [])]
         shell.run(
             [*apt, "download", *packages],
             self.label,
@@ -113,7 +116,7 @@ def _write_runtime(target: Path, root: Path) -> None:
     certificates = root / "etc/ssl/certs/ca-certificates.crt"
     certificates.parent.mkdir(parents=True, exist_ok=True)
     certificates.write_text("".join(path.read_text() for path in sorted((root / _CERTIFICATES).rglob("*.crt"))))
-    libraries = root / "usr/lib" / _TRIPLETS[machine()]
+    libraries = root / "usr/lib" / TRIPLETS[machine()]
     files = [certificates, *sorted((root / "usr/lib64").glob("*")), *sorted(libraries.glob("*.so*"))]
 
     def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
