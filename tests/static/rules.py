@@ -20,9 +20,9 @@ def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def program_files(root: Path) -> list[Path]:
-    """`__main__.py` and every file of ours that it imports, directly or not."""
+    """`__main__.py`, what writes Compose projects, and every file of ours that these import, directly or not."""
     found: dict[Path, None] = {}
-    waiting = [root / "__main__.py"]
+    waiting = [root / "__main__.py", root / "components" / "compose.py"]
     while waiting:
         file = waiting.pop()
         if file in found:
