@@ -106,6 +106,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         },
         "nodePools": {},
         "gpuSupport": None,
+        "docker": {"database": None},
     }
 
 
