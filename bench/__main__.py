@@ -26,6 +26,7 @@ BENCHMARKS = {
     "scale": "a preview of up to 100 models, and over a bare loop; 50 models with GPUs on simulated nodes",
     "faults": "requests lost to rollouts, deleted pods, rotated secrets and settings, killed processes",
     "rolling": "ten minutes of rolling restarts at 40 % of the capacity: requests that fail",
+    "observability": "what being watched costs: processor time of a scrape, series of a pod",
     "faults_main": "the main job under faults: lost requests, recovered updates, differences from the official plugin",
 }
 
