@@ -156,7 +156,9 @@ def start(
     stack: StackOption = "dev",
     addon: Annotated[
         list[str] | None,
-        typer.Option(help="Also an add-on that the stack does not ask for: metrics-server, kwok, karpenter."),
+        typer.Option(
+            help="Also an add-on that the stack does not ask for: metrics-server, kwok, karpenter, monitoring."
+        ),
     ] = None,
 ) -> None:
     """Get and start what a local stack needs, and deploy nothing: for working with `pulumi` by hand."""

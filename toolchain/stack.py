@@ -55,7 +55,10 @@ class Stack:
         scaled = any(isinstance(count, dict) and count.get("max") != count.get("min", 1) for count in counts)
         pools = _entries(self.settings.get("nodePools")).values()
         simulated = any(pool.get("provider") == "karpenter" for pool in pools)
-        return [*(["metrics-server"] if scaled else []), *(["karpenter"] if simulated else [])]
+        monitoring = self.settings.get("monitoring")
+        watched = isinstance(monitoring, dict) and monitoring.get("mode") in ("existing", "install")
+        asked = {"metrics-server": scaled, "karpenter": simulated, "monitoring": watched}
+        return [name for name, wanted in asked.items() if wanted]
 
     @property
     def registry_host(self) -> str:

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,11 +141,17 @@ def write_image(folder: Path, root: Path) -> None:
         "history": [{"created_by": "debootstrap"}],
     }
     (folder / "config.json").write_text(json.dumps(config, sort_keys=True))
+    write_manifest(folder)
+
+
+def write_manifest(folder: Path, annotations: Mapping[str, str] | None = None) -> None:
+    """Write ``manifest.json`` for the ``config.json`` and the ``layer.tar.gz`` in ``folder``."""
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": _descriptor("application/vnd.oci.image.config.v1+json", folder / "config.json"),
-        "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar+gzip", layer)],
+        "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar+gzip", folder / "layer.tar.gz")],
+        **({"annotations": dict(annotations)} if annotations else {}),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True))
 

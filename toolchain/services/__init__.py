@@ -30,20 +30,20 @@ def start(stack: Stack, progress: Progress, wanted: Collection[str] = ()) -> Non
         try:
             if local.platform() == "docker":
                 _start_in_docker(stack.registry_host, note)
-                by_hand = addons.in_docker(wanted, _machine(), note)
+                by_hand = addons.in_docker(wanted, _machine(stack.registry_host), note)
             else:
                 _start_processes(stack.registry_host, note)
-                addons.start(wanted, _machine(), note)
+                addons.start(wanted, _machine(stack.registry_host), note)
         except cluster.ClusterError as error:
             raise ToolchainError("start the cluster", str(error)) from None
     if by_hand:
         progress.say(by_hand)
 
 
-def _machine() -> addons.Machine:
+def _machine(host: str) -> addons.Machine:
     kubeconfig = local.kubeconfig()
     assert kubeconfig is not None  # the cluster was started
-    return addons.Machine(paths.data(), bin_folder(), kubeconfig)
+    return addons.Machine(paths.data(), bin_folder(), kubeconfig, host if registry.is_loopback(host) else "")
 
 
 def _start_processes(host: str, note: Note) -> None:

@@ -17,14 +17,24 @@ from toolchain.cluster.files import read_json, write, write_json
 from toolchain.cluster.layout import NODE_IP
 from toolchain.errors import ToolchainError
 from toolchain.parts.addons import KARPENTER_DEFINITIONS, karpenter
-from toolchain.services import instance_types
+from toolchain.parts.model import Part
+from toolchain.parts.monitoring import OPERATOR_DEFINITIONS, prometheus_operator
+from toolchain.services import instance_types, monitoring_images
 from toolchain.services.service import ensure, table
 
 if TYPE_CHECKING:
     from toolchain.services.api import Api
 
 METRICS_SERVER, KWOK, KARPENTER = "metrics-server", "kwok", "karpenter"
-_PROCESSES = {METRICS_SERVER: (METRICS_SERVER,), KWOK: (KWOK,), KARPENTER: (KWOK, KARPENTER)}
+MONITORING, OPERATOR = "monitoring", "prometheus-operator"
+_PROCESSES = {
+    METRICS_SERVER: (METRICS_SERVER,),
+    KWOK: (KWOK,),
+    KARPENTER: (KWOK, KARPENTER),
+    MONITORING: (OPERATOR,),
+}
+# The processes themselves, for what is known of each.
+_KNOWN = tuple(dict.fromkeys(process for group in _PROCESSES.values() for process in group))
 _READY_SECONDS = 60.0
 # Addresses of simulated pods: of the block that is set aside for benchmarks, so that no machine has them.
 _SIMULATED_PODS = "198.18.0.0/15"
@@ -46,6 +56,8 @@ class Machine:
     data: Path
     tools: Path
     kubeconfig: Path
+    registry: str = ""
+    """``host:port`` of the local registry that the cluster pulls from, empty where it has none."""
 
     @property
     def folder(self) -> Path:
@@ -106,9 +118,14 @@ def start(names: Collection[str], machine: Machine, note: Callable[[str], None])
     if machine.registered.exists() and METRICS_SERVER not in wanted and not machine.alive(METRICS_SERVER):
         _withdraw(machine)
     records = processes.load(table(machine.data))
-    ended = [name for name in _PROCESSES if name in records and name not in wanted and not records[name].alive]
+    ended = [name for name in _KNOWN if name in records and name not in wanted and not records[name].alive]
     processes.drop(table(machine.data), ended)  # nobody asks for them any more
-    starters = {METRICS_SERVER: _start_metrics_server, KWOK: _start_kwok, KARPENTER: _start_karpenter}
+    starters = {
+        METRICS_SERVER: _start_metrics_server,
+        KWOK: _start_kwok,
+        KARPENTER: _start_karpenter,
+        OPERATOR: _start_prometheus_operator,
+    }
     for process in wanted:
         note(f"starting {process}")
         starters[process](machine)
@@ -116,7 +133,7 @@ def start(names: Collection[str], machine: Machine, note: Callable[[str], None])
 
 def stop(data: Path) -> list[str]:
     """Stop the add-ons that run. Returns their names. What the cluster knows of them stays until its next start."""
-    records = [record for name, record in processes.load(table(data)).items() if name in _PROCESSES and record.alive]
+    records = [record for name, record in processes.load(table(data)).items() if name in _KNOWN and record.alive]
     processes.terminate(records, grace_seconds=10)
     return [record.name for record in records]
 
@@ -220,14 +237,7 @@ def _start_kwok(machine: Machine) -> None:
 
 def _start_karpenter(machine: Machine) -> None:
     api = machine.api()
-    part = karpenter().in_cache()
-    assert part is not None  # it was installed
-    definitions = [yaml.safe_load((Path(part.where) / name).read_text()) for name in KARPENTER_DEFINITIONS]
-    for definition in definitions:
-        api.apply(_DEFINITIONS, definition)
-    for definition in definitions:
-        path = f"{_DEFINITIONS}/{definition['metadata']['name']}"
-        _wait(machine, KARPENTER, lambda path=path: api.has(path, "Established"), process=False)
+    _define(machine, KARPENTER, karpenter(), KARPENTER_DEFINITIONS)
     version = "karpenter.kwok.sh/v1alpha1"
     node_class = {"apiVersion": version, "kind": "KWOKNodeClass", "metadata": {"name": "default"}}
     api.apply(f"/apis/{version}/kwoknodeclasses", node_class)
@@ -249,6 +259,42 @@ def _start_karpenter(machine: Machine) -> None:
         },
         configuration=machines,
     )
+
+
+def _start_prometheus_operator(machine: Machine) -> None:
+    """The operator watches the whole cluster. What it makes runs in pods."""
+    _define(machine, OPERATOR, prometheus_operator(), OPERATOR_DEFINITIONS)
+    reloader = []
+    if machine.registry:
+        monitoring_images.serve(machine.registry, machine.tools)
+        image = monitoring_images.RELOADER
+        reloader = [f"--prometheus-config-reloader={machine.registry}/{image.repository}:{image.tag}"]
+    address = f"127.0.0.1:{machine.port(OPERATOR)}"
+    machine.run(
+        OPERATOR,
+        [
+            f"--web.listen-address={address}",
+            # Where monitors find the kubelets, and with them what containers use.
+            "--kubelet-service=kube-system/kubelet",
+            "--kubelet-endpointslice=true",
+            "--kubelet-endpoints=false",
+            *reloader,
+        ],
+        f"http://{address}/healthz",
+        {"KUBECONFIG": str(machine.kubeconfig)},
+    )
+
+
+def _define(machine: Machine, name: str, part: Part, files: Collection[str]) -> None:
+    """Have the cluster know the custom resources that are defined in files of a part."""
+    api, have = machine.api(), part.in_cache()
+    assert have is not None  # it was installed
+    definitions = [yaml.safe_load((Path(have.where) / file).read_text()) for file in files]
+    for definition in definitions:
+        api.apply(_DEFINITIONS, definition)
+    for definition in definitions:
+        path = f"{_DEFINITIONS}/{definition['metadata']['name']}"
+        _wait(machine, name, lambda path=path: api.has(path, "Established"), process=False)
 
 
 def _wait(machine: Machine, name: str, condition: Callable[[], bool], *, process: bool = True) -> None:

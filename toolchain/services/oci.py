@@ -1,4 +1,4 @@
-"""Pushing the base image into a registry of this machine (OCI distribution specification 1.1)."""
+"""Images of this machine in a registry of this machine (OCI image specification 1.0, distribution 1.1)."""
 
 import hashlib
 import http.client
@@ -11,6 +11,29 @@ from urllib.parse import urljoin, urlsplit
 from toolchain.errors import ToolchainError
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_ANY = ", ".join(
+    (
+        _MANIFEST,
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    )
+)
+
+
+def annotations(host: str, repository: str, tag: str) -> dict[str, str] | None:
+    """What is written on an image in a registry; None when it has no such image."""
+    url = f"http://{host}/v2/{repository}/manifests/{tag}"
+    request = urllib.request.Request(url, headers={"Accept": _ANY})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response).get("annotations", {})
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.NOT_FOUND:
+            return None
+        raise ToolchainError(f"look for {repository}:{tag} in {host}", str(error)) from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ToolchainError(f"look for {repository}:{tag} in {host}", str(error)) from None
 
 
 def push(folder: Path, host: str, repository: str, tag: str) -> None:

@@ -36,6 +36,10 @@ def stack(**settings: Any) -> Stack:
         ({"nodePools": {"l4": {"provider": "existing"}}}, []),
         ({"models": RANGE, "nodePools": POOL, "cluster": "production"}, []),
         ({"models": [RANGE], "nodePools": "l4"}, []),
+        ({"monitoring": {"mode": "install"}}, ["monitoring"]),
+        ({"monitoring": {"mode": "existing"}}, ["monitoring"]),
+        ({"monitoring": {"mode": "off"}}, []),
+        ({"monitoring": "install"}, []),
     ],
 )
 def test_a_stack_file_says_what_its_cluster_must_have(settings: dict[str, Any], wanted: list[str]) -> None:
