@@ -87,7 +87,7 @@ class ModelStack(pulumi.ComponentResource):
             for model, config in args.config.models.items()
         }
         if args.config.monitoring.on:
-            self._watch(name, args)
+            self._watch(name, args, self._install_monitoring(args))
         if args.config.network.default_deny:
             NetworkPolicies(
                 name,
@@ -96,7 +96,7 @@ class ModelStack(pulumi.ComponentResource):
             )
         self.register_outputs({"namespace": self.namespace})
 
-    def _watch(self, name: str, args: ModelStackArgs) -> None:
+    def _watch(self, name: str, args: ModelStackArgs, installed: pulumi.Resource | None) -> None:
         # Imported where it is needed: every preview waits for the imports.
         from components.monitoring.dashboards import Dashboards, DashboardsArgs
         from components.monitoring.model_monitoring import ModelMonitoring, ModelMonitoringArgs
@@ -112,9 +112,46 @@ class ModelStack(pulumi.ComponentResource):
                 namespace=self.namespace,
                 selector=names.selector_labels(args.stack, model),
             )
-            ModelMonitoring(model, watched, pulumi.ResourceOptions(parent=self.models[model]))
+            # A chart brings the definitions of these objects.
+            after = [installed] if installed is not None else None
+            ModelMonitoring(model, watched, pulumi.ResourceOptions(parent=self.models[model], depends_on=after))
         shown = DashboardsArgs(config=args.config, namespace=self.namespace)
         Dashboards(name, shown, pulumi.ResourceOptions(parent=self))
+
+    def _install_monitoring(self, args: ModelStackArgs) -> pulumi.Resource | None:
+        """What watches, where this stack brings it along."""
+        # Imported where it is needed, as above.
+        opts = pulumi.ResourceOptions(parent=self)
+        match args.config.monitoring.mode:
+            case "install":
+                from components.monitoring.stack import MonitoringStack, MonitoringStackArgs
+
+                gpu_pools = {
+                    name: (self.pools[name].plan, config.gpu)
+                    for name, config in args.config.node_pools.items()
+                    if config.provider != "stack" and config.gpu is not None
+                }
+                stack = MonitoringStackArgs(
+                    config=args.config.monitoring,
+                    alerts=args.config.alerts,
+                    secrets=args.secrets,
+                    stack=args.stack,
+                    models=self.namespace,
+                    gpu_pools=gpu_pools,
+                )
+                return MonitoringStack("monitoring", stack, opts)
+            case "chart":
+                from components.monitoring.chart import MonitoringChart, MonitoringChartArgs
+
+                chart = MonitoringChartArgs(
+                    config=args.config.monitoring,
+                    alerts=args.config.alerts,
+                    secrets=args.secrets,
+                    stack=args.stack,
+                    models=args.config.namespace,
+                )
+                return MonitoringChart("monitoring", chart, opts)
+        return None
 
     def _gpu_pools(self, args: ModelStackArgs) -> Mapping[str, tuple[NodePool, GpuConfig]]:
         """The pools whose GPUs are a resource by software in the cluster; GKE brings its own, unless told not to."""

@@ -9,6 +9,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 from components.config.problems import NAMESPACE, ConfigError, Problem
 from components.config.sections import (
     AksPool,
+    AlertsConfig,
     BehaviorConfig,
     CanaryConfig,
     ClusterConfig,
@@ -38,6 +39,7 @@ from components.config.sections import (
     ProxyConfig,
     PullSecretConfig,
     QuantizationConfig,
+    ReceiverConfig,
     RegistryConfig,
     ReplicasConfig,
     ResourcesConfig,
@@ -56,6 +58,7 @@ from components.config.stack import LoadedConfig, StackConfig
 __all__ = [
     "NAMESPACE",
     "AksPool",
+    "AlertsConfig",
     "BehaviorConfig",
     "CanaryConfig",
     "ClusterConfig",
@@ -88,6 +91,7 @@ __all__ = [
     "ProxyConfig",
     "PullSecretConfig",
     "QuantizationConfig",
+    "ReceiverConfig",
     "RegistryConfig",
     "ReplicasConfig",
     "ResourcesConfig",

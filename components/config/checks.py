@@ -85,6 +85,9 @@ def _secret_places(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
     """Values that are the key of a secret, or a section with one as its `config`."""
     yield ("signing", "privateKey"), _section(data, "signing").get("privateKey")
     yield ("cluster", "kubeconfig"), _section(data, "cluster").get("kubeconfig")
+    for name, receiver in _receivers(data).items():
+        for way, key in (("webhook", "url"), ("slack", "url"), ("email", "password")):
+            yield ("alerts", "receivers", name, way, key), _section(receiver, way).get(key)
     pull_secret = _section(data, "registry").get("pullSecret")
     if isinstance(pull_secret, dict):
         yield ("registry", "pullSecret"), pull_secret
@@ -93,6 +96,12 @@ def _secret_places(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
         for index, secret in enumerate(secrets if isinstance(secrets, list) else ()):
             yield (*path, "secrets", index), secret
         yield (*path, "database", "password"), _section(holder, "database").get("password")
+
+
+def _receivers(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The receivers of alerts in a configuration that may still be wrong in any way."""
+    receivers = _section(_section(data, "alerts"), "receivers")
+    return {name: receiver for name, receiver in receivers.items() if isinstance(receiver, dict)}
 
 
 def _section(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -465,6 +474,56 @@ def _unmeasured_targets(given: Given) -> Iterator[Problem]:
                 )
 
 
+def _untold_alerts(given: Given) -> Iterator[Problem]:
+    """Alerts are told by the Alertmanager of this stack, to receivers that there are, of models that there are."""
+    alerts = _section(given.data, "alerts")
+    if not alerts:
+        return
+    mode = _section(given.data, "monitoring").get("mode", "off")
+    if mode in ("off", "existing"):
+        yield Problem(
+            path=("alerts",),
+            message=f"would do nothing: monitoring.mode is {mode}, and whom another Alertmanager tells is not for this "
+            "stack to say; allowed with: install, chart",
+            fix=f"{given.commands.set(('monitoring', 'mode'), 'install')}, or take it out",
+        )
+    receivers = list(_receivers(given.data))
+    routes = alerts.get("routes")
+    places: list[tuple[Path, Any]] = [(("alerts", "default"), alerts.get("default"))]
+    for index, route in enumerate(routes if isinstance(routes, list) else ()):
+        if isinstance(route, dict):
+            places.append((("alerts", "routes", index, "receiver"), route.get("receiver")))
+            model = route.get("model")
+            if isinstance(model, str) and model not in (models := [name for name, _ in models_of(given.data)]):
+                yield Problem(
+                    path=("alerts", "routes", index, "model"),
+                    message=f"{json.dumps(model)} is no model of this stack; allowed: {', '.join(models)}",
+                    fix=given.commands.set(("alerts", "routes", index, "model"), models[0])
+                    if models
+                    else "take it out",
+                )
+    for path, receiver in places:
+        if receivers and isinstance(receiver, str) and receiver not in receivers:
+            yield Problem(
+                path=path,
+                message=f"{json.dumps(receiver)} is not in alerts.receivers; allowed: {', '.join(receivers)}",
+                fix=given.commands.set(path, receivers[0]),
+            )
+
+
+def _settings_of_another_mode(given: Given) -> Iterator[Problem]:
+    """`install` and `chart` are settings of the modes of their names."""
+    monitoring = _section(given.data, "monitoring")
+    mode = monitoring.get("mode", "off")
+    for key in ("install", "chart"):
+        if key in monitoring and mode not in ("off", key):
+            yield Problem(
+                path=("monitoring", key),
+                message=f"would do nothing: monitoring.mode is {mode}",
+                fix=f"{given.commands.set(('monitoring', 'mode'), key)}, or take it out",
+            )
+
+
 _CHECKS = (
     _secret_sections,
     _unknown_keys,
@@ -489,4 +548,6 @@ _CHECKS = (
     _strange_pull_secrets,
     _idle_monitoring,
     _unmeasured_targets,
+    _untold_alerts,
+    _settings_of_another_mode,
 )

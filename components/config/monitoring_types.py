@@ -122,3 +122,74 @@ PromQuery = Annotated[
 def seconds(latency: str) -> float:
     """A latency of the stack file in seconds."""
     return float(latency.removesuffix("ms")) / 1000 if latency.endswith("ms") else float(latency.removesuffix("s"))
+
+
+ImageRegistry = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]+(?:[-._a-z0-9]*[a-z0-9])?(?::[0-9]{1,5})?(?:/[a-z0-9]+(?:[-._a-z0-9]*[a-z0-9])?)*$",
+        title="image registry",
+        description="a registry, and a path in it if need be, in lower case and without scheme",
+        examples=["mirror.example.com"],
+    ),
+]
+
+Retention = Annotated[
+    str,
+    Field(
+        pattern=r"^[1-9][0-9]{0,3}[hdw]$",
+        title="retention",
+        description="how long samples are kept, in whole hours, days or weeks: 36h, 15d, 8w",
+        examples=["15d"],
+    ),
+]
+
+AlertInterval = Annotated[
+    str,
+    Field(
+        pattern=r"^[1-9][0-9]{0,4}[smh]$",
+        title="interval",
+        description="whole seconds, minutes or hours: 30s, 5m, 4h",
+        examples=["5m"],
+    ),
+]
+
+SlackChannel = Annotated[
+    str,
+    Field(
+        pattern=r"^[#@][^\s#@]{1,79}$",
+        title="Slack channel",
+        description="a channel with #, or a person with @",
+        examples=["#models"],
+    ),
+]
+
+EmailAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^[^\s@<>,]+@[^\s@<>,]+$",
+        title="mail address",
+        description="one mail address, without a name",
+        examples=["oncall@example.com"],
+    ),
+]
+
+MailServer = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?:[0-9]{1,5}$",
+        title="mail server",
+        description="host:port of a mail server in lower case",
+        examples=["smtp.example.com:587"],
+    ),
+]
+
+MailUser = Annotated[
+    str,
+    Field(
+        pattern=r"^\S+$",
+        title="user",
+        description="the name that the mail server knows the sender by",
+        examples=["alerts"],
+    ),
+]

@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 
 # Values below these keys may be secrets that were put in the wrong place: they are never shown.
-_NEVER_SHOWN = frozenset({"env", "secrets", "password", "configFiles", "proxy", "kubeconfig"})
+_NEVER_SHOWN = frozenset({"env", "secrets", "password", "configFiles", "proxy", "kubeconfig", "webhook", "slack"})
 
 # Usually in Pulumi.yaml, where no command of Pulumi's writes: set in a stack, a part would replace all of it.
 _SHARED = "modelDefaults"
@@ -47,6 +47,8 @@ _ADVICE = {
     "schedule_with_duration": "give the other one too, or neither",
     "expires_without_end": "set terminationGracePeriod too, or expireAfter: Never",
     "variable_twice": "keep one of them",
+    "user_with_password": "give the other one too, or neither",
+    "route_of_all": "give severity, model or both; all others go to alerts.default",
     "give_one": "give one of them",
     "secret_target": "add file: NAME or env: NAME to it",
     "reserved_file": "rename it",

@@ -16,6 +16,7 @@ from components.config import checks, defaults, docker_checks, protection
 from components.config.pool_types import PoolName
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
 from components.config.sections import (
+    AlertsConfig,
     CapacityCheck,
     CertificatesFile,
     Cluster,
@@ -83,6 +84,7 @@ class StackConfig(Section):
     ca_bundle: CertificatesFile | None = None
     capacity_check: CapacityCheck = "error"
     monitoring: MonitoringConfig = MonitoringConfig()
+    alerts: AlertsConfig | None = None
     docker: DockerConfig = DockerConfig()
 
     @classmethod

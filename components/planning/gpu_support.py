@@ -12,6 +12,8 @@ from components.planning.pools import GPU_TAINT, WHOLE_GPU, NodePool, plugin_con
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pulumi_kubernetes.core.v1 import TolerationArgsDict
+
     from components.config import GpuConfig, GpuSupportConfig
 
 # What a node without the label of a configuration gets.
@@ -42,12 +44,12 @@ def values(config: "GpuSupportConfig", pools: "Mapping[str, tuple[NodePool, GpuC
     configs = _plugin_configs(gpus)
     if config.install == "device-plugin":
         return {
-            "tolerations": _tolerations(pools),
+            "tolerations": tolerations(pools),
             "affinity": _on_nodes_of(pools),
             "config": {"map": configs, "default": _DEFAULT},
         }
     return {
-        "daemonsets": {"tolerations": _tolerations(pools)},
+        "daemonsets": {"tolerations": tolerations(pools)},
         "driver": {"enabled": config.driver == "operator"},
         "toolkit": {"enabled": config.driver == "operator"},
         "mig": {"strategy": "mixed" if any(plugin_config(gpu) == "mig-mixed" for gpu in gpus) else "single"},
@@ -55,7 +57,7 @@ def values(config: "GpuSupportConfig", pools: "Mapping[str, tuple[NodePool, GpuC
             "config": {"create": True, "name": _PLUGIN_CONFIGS, "default": _DEFAULT, "data": configs},
         },
         # Its worker finds the GPUs, so it has to run where they are.
-        "node-feature-discovery": {"worker": {"tolerations": _tolerations(pools)}},
+        "node-feature-discovery": {"worker": {"tolerations": tolerations(pools)}},
     }
 
 
@@ -76,7 +78,8 @@ def _plugin_configs(gpus: "list[GpuConfig]") -> dict[str, str]:
     return {name: json.dumps(config, sort_keys=True) for name, config in sorted(configs.items())}
 
 
-def _tolerations(pools: "Mapping[str, tuple[NodePool, GpuConfig]]") -> list[dict[str, str]]:
+def tolerations(pools: "Mapping[str, tuple[NodePool, GpuConfig]]") -> "list[TolerationArgsDict]":
+    """What a pod tolerates that runs on every node of the pools."""
     tolerated = {(GPU_TAINT, "NoSchedule"): None}
     for pool, _ in pools.values():
         tolerated |= dict.fromkeys((taint.key, taint.effect) for taint in pool.taints)

@@ -61,6 +61,21 @@ def default_deny() -> Policy:
     )
 
 
+def namespace_policy(allowed: "Sequence[PeerConfig]") -> Policy:
+    """Pods of a namespace reach each other, and into it come only who is `allowed`; out of it goes what they send.
+
+    Prometheus asks whatever has metrics, and Alertmanager calls receivers by names, which a policy does not know.
+    """
+    incoming: list[tuple[str, NetworkPolicyIngressRuleArgsDict]] = [
+        ("pods of this namespace", {"from_": [{"pod_selector": {}}]}),
+        *((_name(peer), {"from_": [_peer(peer)]}) for peer in allowed),
+    ]
+    return Policy(
+        spec={"pod_selector": {}, "policy_types": ["Ingress"], "ingress": [rule for _, rule in incoming]},
+        holes=tuple(f"in: {name}" for name, _ in incoming),
+    )
+
+
 def model_policy(
     config: "ModelConfig",
     runtime: "Runtime",

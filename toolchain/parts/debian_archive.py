@@ -15,11 +15,13 @@ from toolchain.parts.model import digest, machine, numbers
 from toolchain.progress import Step
 
 RUNTIME = "runtime.tar"
-"""What the programs need around them in a container: the C library they were linked with, and CA certificates."""
+"""What the programs need around them in a container: their data, the C library they were linked with, certificates."""
 _MIRROR = "http://deb.debian.org/debian"
 _KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _CERTIFICATES = "usr/share/ca-certificates"
+# Of templates and web pages: a place that Debian's programs have compiled in.
+_DATA = "usr/share/prometheus"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class DebianArchive:
 
     @property
     def key(self) -> str:
-        return digest("1", self.suite, self.package, repr(self.programs), machine())
+        return digest("2", self.suite, self.package, repr(self.programs), machine())
 
     @property
     def label(self) -> str:
@@ -118,6 +120,7 @@ def _write_runtime(target: Path, root: Path) -> None:
     certificates.write_text("".join(path.read_text() for path in sorted((root / _CERTIFICATES).rglob("*.crt"))))
     libraries = root / "usr/lib" / TRIPLETS[machine()]
     files = [certificates, *sorted((root / "usr/lib64").glob("*")), *sorted(libraries.glob("*.so*"))]
+    files += [path for path in sorted((root / _DATA).rglob("*")) if path.is_file()]
 
     def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = entry.mtime = 0

@@ -81,7 +81,6 @@ def kube_state_metrics() -> Part:
         "kube-state-metrics",
         "k8s.io/kube-state-metrics/v2",
         ldflags=f"-X github.com/prometheus/common/version.Version={versions.KUBE_STATE_METRICS}",
-        rename=("v2", "kube-state-metrics"),
     )
     return Part(
         name="kube-state-metrics",

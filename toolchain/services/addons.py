@@ -49,6 +49,13 @@ _HELM_COMMAND = (
 )
 
 
+class _Loader(yaml.CSafeLoader):
+    """Of definitions with megabytes of YAML, in which a plain "=" is a text, as everybody but YAML 1.1 reads it."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _Loader.construct_yaml_str)
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where the add-ons run: the data folder, the programs, and the cluster they serve."""
@@ -276,8 +283,6 @@ def _start_prometheus_operator(machine: Machine) -> None:
             f"--web.listen-address={address}",
             # Where monitors find the kubelets, and with them what containers use.
             "--kubelet-service=kube-system/kubelet",
-            "--kubelet-endpointslice=true",
-            "--kubelet-endpoints=false",
             *reloader,
         ],
         f"http://{address}/healthz",
@@ -289,7 +294,7 @@ def _define(machine: Machine, name: str, part: Part, files: Collection[str]) -> 
     """Have the cluster know the custom resources that are defined in files of a part."""
     api, have = machine.api(), part.in_cache()
     assert have is not None  # it was installed
-    definitions = [yaml.safe_load((Path(have.where) / file).read_text()) for file in files]
+    definitions = [yaml.load((Path(have.where) / file).read_text(), _Loader) for file in files]
     for definition in definitions:
         api.apply(_DEFINITIONS, definition)
     for definition in definitions:

@@ -4,6 +4,7 @@ Keys are camelCase in the file and snake_case in Python. Unknown keys are errors
 `root` (pathlib.Path, the project's folder): with it, folders named by the configuration must exist.
 """
 
+from components.config.sections.alerts import AlertsConfig, ReceiverConfig
 from components.config.sections.base import Section
 from components.config.sections.build import (
     ImageConfig,
@@ -59,6 +60,7 @@ from components.config.sections.slo import SloConfig
 
 __all__ = [
     "AksPool",
+    "AlertsConfig",
     "BehaviorConfig",
     "CanaryConfig",
     "CapacityCheck",
@@ -95,6 +97,7 @@ __all__ = [
     "ProxyConfig",
     "PullSecretConfig",
     "QuantizationConfig",
+    "ReceiverConfig",
     "RegistryConfig",
     "ReplicasConfig",
     "ResourcesConfig",

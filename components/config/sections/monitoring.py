@@ -5,6 +5,7 @@ from typing import Literal
 from components.config.monitoring_types import RunbookUrl, ScrapeInterval
 from components.config.pool_types import LabelKey, LabelValue
 from components.config.sections.base import Section
+from components.config.sections.monitoring_stack import ChartConfig, InstallConfig
 from components.config.types import NamespaceName
 
 
@@ -19,6 +20,8 @@ class MonitoringConfig(Section):
     namespace: NamespaceName = "monitoring"
     scrape_interval: ScrapeInterval = "30s"
     runbook_url: RunbookUrl | None = None
+    install: InstallConfig = InstallConfig()
+    chart: ChartConfig = ChartConfig()
 
     @property
     def on(self) -> bool:

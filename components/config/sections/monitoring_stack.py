@@ -1,0 +1,31 @@
+"""What `monitoring` installs: a stack of typed resources, or a chart."""
+
+from components.config.monitoring_types import ImageRegistry, Retention
+from components.config.pool_types import ChartRepository, ChartVersion
+from components.config.sections.base import Section
+from components.config.sections.network import PeerConfig
+from components.config.types import MemoryQuantity, Replicas, Switch
+
+
+class InstallConfig(Section):
+    """Prometheus, Alertmanager, Grafana and exporters, for the Prometheus Operator of the cluster to run.
+
+    `imageRegistry` is a mirror that has the projects' images under their own paths. Without `storage`, what was
+    measured is lost with the pod. `nodeExporter` needs the host's files, and a namespace of its own for that.
+    """
+
+    image_registry: ImageRegistry | None = None
+    replicas: Replicas = 1
+    retention: Retention = "15d"
+    storage: MemoryQuantity | None = None
+    grafana: Switch = True
+    state_metrics: Switch = True
+    node_exporter: Switch = True
+    allow_from: tuple[PeerConfig, ...] = ()
+
+
+class ChartConfig(Section):
+    """The chart kube-prometheus-stack, with the operator in it: for a cluster that has none."""
+
+    version: ChartVersion | None = None
+    repository: ChartRepository | None = None

@@ -1,0 +1,132 @@
+"""kube-state-metrics: what the API server knows of the models' pods, as metrics."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.core.v1 import ServiceAccount
+from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
+
+from components.config import MonitoringConfig
+from components.planning import monitoring_stack as planned
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes.rbac.v1 import PolicyRuleArgsDict, SubjectArgsDict
+
+_READ = ["list", "watch"]
+_PORT, _OWN_PORT = 8080, 8081
+_WATCHED: "list[tuple[str, list[str]]]" = [
+    ("", ["pods"]),
+    ("apps", ["deployments", "replicasets"]),
+    ("autoscaling", ["horizontalpodautoscalers"]),
+    ("policy", ["poddisruptionbudgets"]),
+]
+_RESOURCES = [*(resource for _, resources in _WATCHED for resource in resources), "nodes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateMetricsArgs:
+    """Where it runs, and the namespace of the objects that it tells of."""
+
+    config: MonitoringConfig
+    namespace: pulumi.Input[str]
+    watched: pulumi.Input[str]
+
+
+class StateMetrics(pulumi.ComponentResource):
+    """It may read the workloads of the models' namespace, and nodes; no Secret and no ConfigMap."""
+
+    def __init__(self, name: str, args: StateMetricsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("model-serving:monitoring:StateMetrics", name, None, opts)
+        child, labels = pulumi.ResourceOptions(parent=self), planned.labels(planned.STATE_METRICS)
+        account = ServiceAccount(
+            f"{name}-account",
+            metadata={"namespace": args.namespace, "labels": labels},
+            automount_service_account_token=False,
+            opts=child,
+        )
+        account_name = account.metadata.apply(lambda metadata: metadata.name or "")
+        subject: SubjectArgsDict = {"kind": "ServiceAccount", "name": account_name, "namespace": args.namespace}
+        rules: list[pulumi.Input[PolicyRuleArgsDict]] = [
+            {"api_groups": [group], "resources": resources, "verbs": _READ} for group, resources in _WATCHED
+        ]
+        role = Role(f"{name}-objects", metadata={"namespace": args.watched, "labels": labels}, rules=rules, opts=child)
+        group = "rbac.authorization.k8s.io"
+        RoleBinding(
+            f"{name}-objects",
+            metadata={"namespace": args.watched, "labels": labels},
+            role_ref={
+                "api_group": group,
+                "kind": "Role",
+                "name": role.metadata.apply(lambda metadata: metadata.name or ""),
+            },
+            subjects=[subject],
+            opts=child,
+        )
+        nodes = ClusterRole(
+            f"{name}-nodes",
+            metadata={"labels": labels},
+            rules=[{"api_groups": [""], "resources": ["nodes"], "verbs": _READ}],
+            opts=child,
+        )
+        ClusterRoleBinding(
+            f"{name}-nodes",
+            metadata={"labels": labels},
+            role_ref={
+                "api_group": group,
+                "kind": "ClusterRole",
+                "name": nodes.metadata.apply(lambda metadata: metadata.name or ""),
+            },
+            subjects=[subject],
+            opts=child,
+        )
+        image = planned.IMAGES[planned.STATE_METRICS].reference(args.config.install.image_registry)
+        Deployment(
+            f"{name}-deployment",
+            metadata={"namespace": args.namespace, "labels": labels},
+            spec={
+                "replicas": 1,
+                "selector": {"match_labels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {
+                        "service_account_name": account_name,
+                        "automount_service_account_token": True,
+                        "security_context": planned.restricted_pod(),
+                        "containers": [
+                            {
+                                "name": planned.STATE_METRICS,
+                                "image": image,
+                                "args": [
+                                    f"--port={_PORT}",
+                                    f"--telemetry-port={_OWN_PORT}",
+                                    f"--resources={','.join(_RESOURCES)}",
+                                    pulumi.Output.concat("--namespaces=", args.watched),
+                                    "--metric-labels-allowlist=pods=[app.kubernetes.io/name,app.kubernetes.io/version]",
+                                ],
+                                "ports": [{"name": "metrics", "container_port": _PORT}],
+                                "readiness_probe": {"http_get": {"path": "/healthz", "port": "metrics"}},
+                                "liveness_probe": {"http_get": {"path": "/healthz", "port": "metrics"}},
+                                "resources": {
+                                    "requests": {"cpu": "10m", "memory": "64Mi"},
+                                    "limits": {"memory": "256Mi"},
+                                },
+                                "security_context": planned.restricted_container(),
+                            }
+                        ],
+                    },
+                },
+            },
+            opts=child,
+        )
+        CustomResource(
+            f"{name}-monitor",
+            api_version="monitoring.coreos.com/v1",
+            kind="PodMonitor",
+            metadata={"namespace": args.namespace, "labels": labels | dict(args.config.labels)},
+            spec=planned.exporter_monitor(planned.STATE_METRICS, honor_labels=True),
+            opts=child,
+        )
+        self.register_outputs({})
