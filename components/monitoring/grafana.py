@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
@@ -10,6 +11,9 @@ from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 
 from components.config import MonitoringConfig
 from components.planning import monitoring_stack as planned
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes.core.v1 import ProjectedVolumeSourceArgsDict
 
 _DASHBOARDS = "/var/lib/grafana/dashboards"
 
@@ -91,7 +95,14 @@ class Grafana(pulumi.ComponentResource):
         }
         # The sidecar alone talks to the API server.
         token = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where it is, not what
-        projected = {"sources": [{"service_account_token": {"path": "token"}}, *_CLUSTER_ACCESS]}
+        # As the API server gives it to pods that ask for one: with its authorities, and the pod's own namespace.
+        projected: ProjectedVolumeSourceArgsDict = {
+            "sources": [
+                {"service_account_token": {"path": "token"}},
+                {"config_map": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+                {"downward_api": {"items": [{"path": "namespace", "field_ref": {"field_path": "metadata.namespace"}}]}},
+            ]
+        }
         Deployment(
             f"{name}-deployment",
             metadata={"namespace": args.namespace, "labels": labels},
@@ -177,10 +188,3 @@ class Grafana(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
-
-
-# What a pod needs beside a token: the authorities of the API server, and its own namespace.
-_CLUSTER_ACCESS = [
-    {"config_map": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-    {"downward_api": {"items": [{"path": "namespace", "field_ref": {"field_path": "metadata.namespace"}}]}},
-]
