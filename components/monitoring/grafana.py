@@ -75,7 +75,11 @@ class Grafana(pulumi.ComponentResource):
         Service(
             f"{name}-service",
             metadata={"name": planned.GRAFANA, "namespace": args.namespace, "labels": labels},
-            spec={"selector": labels, "ports": [{"name": "http", "port": 80, "target_port": "http"}]},
+            spec={
+                "type": "ClusterIP",
+                "selector": labels,
+                "ports": [{"name": "http", "port": 80, "target_port": "http"}],
+            },
             opts=child,
         )
         self.register_outputs({})
