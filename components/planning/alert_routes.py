@@ -33,11 +33,11 @@ def _keys(receiver: "ReceiverConfig") -> "Iterator[str]":
 def configuration(alerts: "AlertsConfig | None", folder: str) -> dict[str, Any]:
     """The whole configuration. The secret with key k is the file k in `folder`."""
     grouping = {"group_by": ["alertname", "namespace", "model"]}
-    # A critical alert tells what the same model's warning would.
+    # A fast use of a budget tells what a slow one of the same budget would.
     quiet = {
-        "source_matchers": ['severity="critical"'],
-        "target_matchers": ['severity="warning"'],
-        "equal": ["namespace", "model", "objective"],
+        "source_matchers": ['severity="critical"', 'slo=~".+"'],
+        "target_matchers": ['severity="warning"', 'slo=~".+"'],
+        "equal": ["namespace", "model", "slo"],
     }
     if alerts is None:
         return {"route": {"receiver": NOBODY, **grouping}, "receivers": [{"name": NOBODY}], "inhibit_rules": [quiet]}

@@ -185,6 +185,8 @@ def kubelet_monitor() -> Spec:
                 # Kubelets sign their certificates themselves, unless a cluster is set up otherwise.
                 "tlsConfig": {"insecureSkipVerify": True},
                 "honorTimestamps": False,
+                # Namespace and pod are those of the container, and not of the kubelet.
+                "honorLabels": True,
                 "metricRelabelings": [{"action": "keep", "sourceLabels": ["__name__"], "regex": kept}],
             }
         ],
