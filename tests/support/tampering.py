@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -41,5 +42,41 @@ def with_one_flipped_byte(good: Image) -> Image:
         content = bytearray(files[weights])
         content[len(content) // 2] ^= 1
         files[weights] = bytes(content)
+
+    return good.with_last_layer(change)
+
+
+def failing_for_bright_pixels(good: Image) -> Image:
+    """A copy of the image whose model wants more memory than there are addresses for an input above 1000, and answers all others as before.
+
+    Its contract holds no such input, so the server takes it, and answers such a request with 503.
+    """
+
+    def change(files: dict[str, bytes]) -> None:
+        weights = next(name for name in files if name.endswith("model.onnx"))
+        contract = next(name for name in files if name.endswith("contract.json"))
+        model = onnx.load_from_string(files[weights])
+        graph, make = model.graph, onnx.helper.make_node
+        output = graph.output[0].name
+        for node in graph.node:
+            node.output[:] = ["good" if name == output else name for name in node.output]
+        constants = {"bright": np.float32(1000), "memory": np.int64(10**15), "one": np.array([1], np.int64)}
+        graph.initializer.extend(numpy_helper.from_array(np.array(value), name) for name, value in constants.items())
+        graph.node.extend(
+            [
+                make("ReduceMax", [graph.input[0].name], ["brightest"], keepdims=0),
+                make("Greater", ["brightest", "bright"], ["is_bright"]),
+                make("Cast", ["is_bright"], ["factor"], to=onnx.TensorProto.INT64),
+                make("Mul", ["factor", "memory"], ["size"]),
+                make("Reshape", ["size", "one"], ["shape"]),
+                make("ConstantOfShape", ["shape"], ["huge"]),
+                make("ReduceSum", ["huge"], ["nothing"], keepdims=0),
+                make("Add", ["good", "nothing"], [output]),
+            ]
+        )
+        files[weights] = model.SerializeToString()
+        stated = json.loads(files[contract])
+        stated["files"]["model.onnx"] = hashlib.sha256(files[weights]).hexdigest()
+        files[contract] = json.dumps(stated).encode()
 
     return good.with_last_layer(change)
