@@ -47,9 +47,10 @@ def with_one_flipped_byte(good: Image) -> Image:
 
 
 def failing_for_bright_pixels(good: Image) -> Image:
-    """A copy of the image whose model wants more memory than there are addresses for an input above 1000, and answers all others as before.
+    """A copy of the image whose model asks for more memory than there are addresses where an input is above 1000.
 
-    Its contract holds no such input, so the server takes it, and answers such a request with 503.
+    All other answers are as before, and its contract holds no such input: the server takes it, and answers that
+    request with 503.
     """
 
     def change(files: dict[str, bytes]) -> None:
