@@ -1,21 +1,40 @@
 # Every target only calls: the work is in toolchain/ (python3 -m toolchain --help).
 STACK ?= dev
 MODEL ?=
+FROM ?=
+TO ?=
+REFRESH ?=
 NAME ?=
 PROMETHEUS ?=
+PREVIEW ?=
+BASE ?=
+OUTPUT ?=
 JSON ?=
 TOOLCHAIN := python3 -m toolchain
 
-.PHONY: up preview recover compose predict status report destroy down check test bench doctor
+.PHONY: up comment preview drift promote rollback recover compose predict status report destroy down check test bench doctor
 
-up preview recover compose status destroy down:
+preview drift recover compose status destroy down:
 	@$(TOOLCHAIN) $@ --stack "$(STACK)"
+
+up:
+	@$(TOOLCHAIN) up --stack "$(STACK)" $(if $(REFRESH),--refresh)
+
+promote:
+	@$(TOOLCHAIN) promote --model "$(MODEL)" --from "$(FROM)" --to "$(TO)"
+
+rollback:
+	@$(TOOLCHAIN) rollback --model "$(MODEL)" --stack "$(STACK)"
 
 predict:
 	@$(TOOLCHAIN) predict --stack "$(STACK)" $(if $(MODEL),--model "$(MODEL)")
 
 report:
 	@$(TOOLCHAIN) report --stack "$(STACK)" $(if $(PROMETHEUS),--prometheus "$(PROMETHEUS)")
+
+comment:
+	@$(TOOLCHAIN) comment --stack "$(STACK)" $(if $(PREVIEW),--preview "$(PREVIEW)") $(if $(BASE),--base "$(BASE)") \
+		$(if $(OUTPUT),--output "$(OUTPUT)")
 
 check test doctor:
 	@$(TOOLCHAIN) $@

@@ -6,11 +6,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from toolchain import checks, compose, disk, doctor, local, lock, operations, recovery
+from toolchain import checks, compose, disk, doctor, local, lock, operations, promotion, recovery
+from toolchain import drift as drifting
 from toolchain import stack as stacks
 from toolchain.errors import ToolchainError
 from toolchain.predict import predict as ask
 from toolchain.progress import Progress, err
+from toolchain.review import command as review
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Deploy the models of a stack, and look after what a local stack needs.",
 )
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of the model.")]
 StackOption = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack: Pulumi.<stack>.yaml.")]
 
 
@@ -44,15 +47,58 @@ def _print(error: ToolchainError) -> NoReturn:
 
 
 @app.command()
-def up(stack: StackOption = "dev") -> None:
+def up(
+    stack: StackOption = "dev",
+    refresh: Annotated[bool, typer.Option("--refresh", help="Take back what others changed in the cluster.")] = False,
+) -> None:
     """Install and start what is missing (local stacks only), run `pulumi up`, and ask the models for an answer."""
-    raise typer.Exit(operations.up(stacks.load(stack), Progress()))
+    raise typer.Exit(operations.up(stacks.load(stack), Progress(), refresh=refresh))
 
 
 @app.command()
 def preview(stack: StackOption = "dev") -> None:
     """Show what `up` would change, and change nothing."""
     raise typer.Exit(operations.preview(stacks.load(stack), Progress()))
+
+
+@app.command()
+def comment(
+    stack: StackOption = "dev",
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with what `pulumi preview --json` printed, - for standard input; else it is run now."
+        ),
+    ] = None,
+    base: Annotated[
+        str, typer.Option(help="The branch that changed files are counted from; default: the clone's own, or main.")
+    ] = "",
+    output: Annotated[Path | None, typer.Option(help="Where to write the comment; default: standard output.")] = None,
+) -> None:
+    """Write what `up` would change as a comment for a pull request, in Markdown."""
+    raise typer.Exit(review.write(stacks.load(stack), kept=preview, base=base, output=output))
+
+
+@app.command()
+def promote(
+    model: ModelOption,
+    origin: Annotated[str, typer.Option("--from", help="The stack that runs the image.")],
+    target: Annotated[str, typer.Option("--to", help="The stack whose file is to name it.")],
+) -> None:
+    """Name the image that one stack runs, healthy, in another stack's file. Deploys nothing."""
+    raise typer.Exit(promotion.promote(model, stacks.load(origin), stacks.load(target)))
+
+
+@app.command()
+def rollback(model: ModelOption, stack: StackOption = "dev") -> None:
+    """Name the image that a model ran before in the stack's file, and deploy it."""
+    raise typer.Exit(promotion.rollback(model, stacks.load(stack), Progress()))
+
+
+@app.command()
+def drift(stack: StackOption = "dev") -> None:
+    """Show what somebody else changed in the cluster, and change nothing. Ends with 7 if there is anything."""
+    raise typer.Exit(drifting.report(stacks.load(stack), Progress(err)))
 
 
 @app.command()
@@ -138,8 +184,8 @@ def install(
     addons: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Only these: helm, metrics-server, kwok, karpenter, monitoring, prometheus, prometheus-adapter, "
-            "docker."
+            help="Only these: actionlint, helm, metrics-server, kwok, karpenter, monitoring, prometheus, "
+            "prometheus-adapter, docker."
         ),
     ] = None,
 ) -> None:

@@ -17,7 +17,7 @@ from toolchain import local, paths, shell, stack_config
 from toolchain.errors import ToolchainError
 from toolchain.parts.detect import search_path
 from toolchain.parts.install import bin_folder
-from toolchain.progress import Progress, out
+from toolchain.progress import Progress, err, out
 from toolchain.services import builder
 from toolchain.stack import NAMESPACE, Stack
 
@@ -216,21 +216,51 @@ def kubeconfig(stack: Stack) -> str:
     return content
 
 
-def operate(stack: Stack, operation: str, arguments: Sequence[str], event_log: Path | None = None) -> int:
+def operate(
+    stack: Stack,
+    operation: str,
+    arguments: Sequence[str],
+    event_log: Path | None = None,
+    *,
+    force: bool = False,
+) -> int:
     """Run ``pulumi up``, ``preview`` or ``destroy`` in the foreground, printing the exact command. Returns its code.
 
-    With ``event_log``, the engine also writes its events there, as it does for Pulumi's Automation API.
+    With ``event_log``, the engine also writes its events there, as it does for Pulumi's Automation API. With ``force``,
+    fields that another manager has set are taken back from it.
     """
     copy = stack_config.refresh(stack)
     command = ["pulumi", operation, "--stack", stack.name, "--config-file", str(copy), *arguments]
     if operation in ("up", "preview"):
         command += policies(stack)
     variables = environment(stack)
+    if force:
+        variables["PULUMI_K8S_ENABLE_PATCH_FORCE"] = "true"
     out.print(f"$ {printable(command, variables)}", style="bold", markup=False)
     if event_log is not None:
         command += ["--event-log", str(event_log)]
         variables = {**variables, "PULUMI_DEBUG_COMMANDS": "true"}
     return shell.foreground(command, folder=stack.file.parent, environment={**os.environ, **variables})
+
+
+def events(stack: Stack, operation: str, arguments: Sequence[str]) -> tuple[int, str]:
+    """Run ``pulumi preview`` or another operation with ``--json``. Returns its exit code, and its events, a line each.
+
+    Secret values are not among them: Pulumi writes "[secret]" in their place.
+    """
+    copy = stack_config.refresh(stack)
+    command = ["pulumi", operation, "--json", "--stack", stack.name, "--config-file", str(copy), *arguments]
+    if operation == "preview":
+        command += policies(stack)
+    # Without it, `--json` tells nothing of outputs and policies.
+    variables = {**environment(stack), "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+    err.print(f"$ {printable(command, variables)}", style="bold", markup=False)
+    with tempfile.TemporaryFile("w+") as output:
+        code = shell.foreground(
+            command, folder=stack.file.parent, environment={**os.environ, **variables}, output=output
+        )
+        output.seek(0)
+        return code, output.read()
 
 
 def printable(command: Sequence[str], variables: Mapping[str, str]) -> str:

@@ -16,13 +16,17 @@ from toolchain.progress import Progress, err, out
 from toolchain.stack import Stack
 
 
-def up(stack: Stack, progress: Progress) -> int:
-    """Deploy the stack and ask its models for an answer. Returns the exit code."""
+def up(stack: Stack, progress: Progress, *, refresh: bool = False) -> int:
+    """Deploy the stack and ask its models for an answer. Returns the exit code.
+
+    With ``refresh``, what others changed in the cluster is looked for and taken back.
+    """
     with lock.of_stack(stack), tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events"
-        _ready(stack, progress)
+        ready(stack, progress)
         log = events if "monitoring" in stack.settings else None
-        code = engine.operate(stack, "up", ["--yes", "--skip-preview", *_refresh(stack)], log)
+        options = ["--refresh"] if refresh else refresh_option(stack)
+        code = engine.operate(stack, "up", ["--yes", "--skip-preview", *options], log, force=refresh)
         if code:
             explain(stack)
             return code
@@ -38,12 +42,12 @@ def preview(stack: Stack, progress: Progress) -> int:
     with tempfile.TemporaryDirectory() as folder:
         events = Path(folder) / "events"
         with lock.of_stack(stack):
-            _ready(stack, progress)
-            code = engine.operate(stack, "preview", _refresh(stack), events)
+            ready(stack, progress)
+            code = engine.operate(stack, "preview", refresh_option(stack), events)
         return code or _compare_with_the_cluster(stack, events)
 
 
-def _refresh(stack: Stack) -> list[str]:
+def refresh_option(stack: Stack) -> list[str]:
     """The option that makes Pulumi look for what its state has, where the local cluster has lost it."""
     if not cluster_memory.changed(stack):
         return []
@@ -108,14 +112,15 @@ def _tell_what_does_not_fit(kube: Kube, stack: Stack, planned: list[dict[str, An
 def destroy(stack: Stack, progress: Progress) -> int:
     """Delete what the stack has in its cluster. Returns the exit code."""
     with lock.of_stack(stack):
-        _ready(stack, progress)
+        ready(stack, progress)
         code = engine.operate(stack, "destroy", ["--yes", "--skip-preview"])
         if code == 0:
             cluster_memory.forget(stack)
         return code
 
 
-def _ready(stack: Stack, progress: Progress) -> None:
+def ready(stack: Stack, progress: Progress) -> None:
+    """Start what a local stack needs, and make what Pulumi needs to run on it."""
     if stack.local:
         _start(stack, progress)
     engine.prepare(stack, progress)

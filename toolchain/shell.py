@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from toolchain import disk, interruption
 from toolchain.errors import ToolchainError
@@ -94,8 +95,12 @@ def _end(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def foreground(command: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path) -> int:
+def foreground(
+    command: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path, output: IO[str] | None = None
+) -> int:
     """Run a command that talks to the user, and return its exit code. ``environment`` is all that it gets.
+
+    What it prints, but for errors, goes to the file ``output`` where there is one.
 
     An interrupt lets it end its work in an orderly way, however long that takes; a second one is told to it too.
     """
@@ -113,7 +118,7 @@ def foreground(command: Sequence[str | Path], *, environment: Mapping[str, str],
 
     with interruption.left_to_child(tell):
         process = subprocess.Popen(
-            [str(word) for word in command], cwd=folder, env=environment, start_new_session=apart
+            [str(word) for word in command], cwd=folder, env=environment, stdout=output, start_new_session=apart
         )
         if early:
             process.send_signal(signal.SIGINT)

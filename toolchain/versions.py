@@ -14,6 +14,9 @@ COREDNS = "1.12.4"
 KIND = "0.30.0"
 HELM = "3.22.0"
 
+# Read the workflows of continuous integration.
+ACTIONLINT = "1.7.12"
+
 # Add-ons of the local cluster.
 METRICS_SERVER = "0.8.0"
 KWOK = "0.7.0"

@@ -67,9 +67,20 @@ def collect(parts: Mapping[str, Path]) -> dict[Path, Path]:
     return dict(sorted(files.items()))
 
 
+def belongs(path: Path, source: Path, artifact: Path | None = None) -> bool:
+    """Whether the build of the model in `source` reads this file of the project. All are relative to the project."""
+    parts = [*_SHARED.values(), source, *([artifact] if artifact else [])]
+    inside = [path.relative_to(part).parts for part in parts if path.is_relative_to(part)]
+    return any(not any(_left_out(name) for name in names) for names in inside)
+
+
+def _left_out(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__" or name.endswith((".pyc", ".pyo"))
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith(".") or entry.name == "__pycache__" or entry.name.endswith((".pyc", ".pyo")):
+        if _left_out(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-AROUND = re.compile(r"(toolchain|tests|docs|bench|\.ci)/|Makefile$|README\.md$|pyproject\.toml$")
+AROUND = re.compile(r"(toolchain|tests|docs|bench|\.ci|\.github)/|Makefile$|README\.md$|pyproject\.toml$")
 NAMED = re.compile(r"stand[-_ ]?in\b|kubernetes[-_ ]plugin|pulumi-resource-kubernetes|\btoolchain\b", re.IGNORECASE)
 PIP = "    toolchain: pip\n"  # Pulumi's own setting: what installs the program's requirements
 

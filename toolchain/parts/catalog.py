@@ -8,6 +8,7 @@ from toolchain.parts.docker import docker_compose, docker_engine
 from toolchain.parts.engine import engine_parts
 from toolchain.parts.helm import helm
 from toolchain.parts.images import base, buildkit, buildx, registry
+from toolchain.parts.linters import actionlint
 from toolchain.parts.model import Part
 from toolchain.parts.monitoring import (
     alertmanager,
@@ -33,6 +34,7 @@ def docker_parts() -> list[Part]:
 def addons() -> dict[str, tuple[Part, ...]]:
     """What only some stacks need, by the name to ask for it."""
     return {
+        "actionlint": (actionlint(),),
         "helm": (helm(),),
         "metrics-server": (metrics_server(),),
         "kwok": (kwok(),),

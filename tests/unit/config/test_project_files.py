@@ -40,6 +40,27 @@ def test_the_environments_differ_in_what_must_differ() -> None:
     assert len(set(contexts)) == len(STACK_FILES) == 3
 
 
+def first_yaml(page: str) -> str:
+    return (ROOT / "docs" / page).read_text().split("```yaml\n", 1)[1].split("```", 1)[0]
+
+
+def test_a_new_environment_is_at_most_five_lines(load: Load) -> None:
+    text = first_yaml("environments.md")
+    assert len(text.splitlines()) <= 5
+    config = yaml.safe_load(text.replace("sha256:...", f"sha256:{'0' * 64}"))["config"]
+    assert load(SHARED | config, stack="qa").config.models["digits"].image
+
+
+def test_a_model_of_ones_own_is_at_most_ten_lines(load: Load, project: Path) -> None:
+    text = first_yaml("models.md")
+    assert len(text.splitlines()) <= 10
+    (project / "model" / "wines").mkdir(parents=True)
+    (project / "model" / "wines" / "train.py").touch()
+    dev = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    loaded = load(SHARED | dev | yaml.safe_load(text), stack="dev")
+    assert loaded.config.models["wines"].source
+
+
 def test_a_new_project_is_asked_for_what_has_no_default() -> None:
     template = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["template"]
     assert template["description"]

@@ -16,6 +16,7 @@ MODULES = {
     "buildkit": ("github.com/moby/buildkit", versions.BUILDKIT),
     "buildx": ("github.com/docker/buildx", versions.BUILDX),
     "registry": ("github.com/distribution/distribution/v3", versions.REGISTRY),
+    "actionlint": ("github.com/rhysd/actionlint", versions.ACTIONLINT),
     "helm": ("helm.sh/helm/v3", versions.HELM),
     "metrics-server": ("sigs.k8s.io/metrics-server", versions.METRICS_SERVER),
     "kwok": ("sigs.k8s.io/kwok", versions.KWOK),

@@ -1,0 +1,37 @@
+"""What reads the workflows of continuous integration; only their test needs it."""
+
+import functools
+
+from toolchain import versions
+from toolchain.parts import detect
+from toolchain.parts.build import go_module
+from toolchain.parts.download import Release
+from toolchain.parts.model import Part
+
+
+@functools.cache
+def actionlint() -> Part:
+    """The linter of GitHub's workflows. Its package on PyPI downloads the program while it is installed."""
+    releases = "https://github.com/rhysd/actionlint/releases/download"
+    release = f"{releases}/v{versions.ACTIONLINT}/actionlint_{versions.ACTIONLINT}"
+    built = go_module(
+        "actionlint",
+        "github.com/rhysd/actionlint/cmd/actionlint",
+        ldflags=f"-X github.com/rhysd/actionlint.version={versions.ACTIONLINT}",
+    )
+    return Part(
+        name="actionlint",
+        version=versions.ACTIONLINT,
+        executables=("actionlint",),
+        detect=detect.programs("actionlint", version=("-version",), pinned=versions.ACTIONLINT),
+        sources=(
+            Release(
+                url=f"{release}_{{os}}_{{arch}}.tar.gz",
+                checksums=f"{release}_checksums.txt",
+                programs=("actionlint",),
+                systems=("linux", "darwin"),
+            ),
+            built,
+        ),
+        key=built.key,
+    )
