@@ -1,5 +1,6 @@
 """What the toolchain needs to know of a stack, read from its files. The program itself does the full checking."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,19 @@ from toolchain.errors import ToolchainError
 
 NAMESPACE = "model-serving"
 LOCAL = "local"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `off` as Pulumi does, which is a text; to YAML 1.1 it is false."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,7 @@ def _entries(section: Any) -> dict[str, dict[str, Any]]:
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text())
+        content = yaml.load(file.read_text(), _Loader)
     except OSError as error:
         raise ToolchainError(f"read {file.name}", error.strerror or str(error)) from None
     except yaml.YAMLError as error:

@@ -103,8 +103,8 @@ def rule_groups(watched: Watched, config: "ModelConfig") -> list[Group]:
         for objective in _objectives(slo):
             groups["requests"] += [*_shares(watched, objective), *_burn_alerts(watched, objective, slo.window_days)]
             groups["budget"] += _budgets(watched, objective, slo)
-    # A month of samples is read for a budget, and it changes slowly; an autoscaler waits for what it is told.
-    interval = {"budget": {"interval": "5m"}, "scaling": {"interval": f"{watched.interval_seconds}s"}}
+    # A month of samples is read for a budget, which changes slowly; an autoscaler waits for what it is told.
+    interval = {"budget": {"interval": "1m"}, "scaling": {"interval": f"{watched.interval_seconds}s"}}
     return [
         {"name": f"{watched.namespace}-{watched.model}-{name}", **interval.get(name, {}), "rules": rules}
         for name, rules in groups.items()

@@ -65,6 +65,13 @@ def test_what_the_project_sets_for_all_stacks_is_theirs(project: Path) -> None:
     assert (stack.namespace, stack.settings["cluster"]) == ("shared", "qa")
 
 
+def test_off_is_the_word_that_pulumi_reads(project: Path) -> None:
+    with (project / "Pulumi.dev.yaml").open("a") as file:
+        file.write("  model-serving:capacityCheck: off\n  model-serving:protect: true\n  model-serving:no: 3\n")
+    settings = load("dev", project).settings
+    assert (settings["capacityCheck"], settings["protect"], settings["no"]) == ("off", True, 3)
+
+
 def test_a_context_is_not_local(project: Path) -> None:
     (project / "Pulumi.prod.yaml").write_text("config: {'model-serving:cluster': production}")
     assert not load("prod", project).local
