@@ -67,9 +67,10 @@ class Signals:
 
     def queue(self, quantile: float, window: str) -> str | None:
         """Seconds that so much of the requests waits at most."""
-        if self.metrics.queue is None:
+        total = self.metrics.queue[0] if self.metrics.queue else ""
+        if not total.endswith("_sum"):  # not a histogram's
             return None
-        return self._quantile(quantile, self.metrics.queue, "", self.metrics.queue_unit, window)
+        return self._quantile(quantile, total.removesuffix("_sum"), "", self.metrics.queue_unit, window)
 
     def mean_queue(self, window: str) -> str | None:
         """Seconds that a request waits, of a server that only sums them up."""
