@@ -6,13 +6,14 @@ TO ?=
 REFRESH ?=
 NAME ?=
 PROMETHEUS ?=
+OUT ?=
 PREVIEW ?=
 BASE ?=
 OUTPUT ?=
 JSON ?=
 TOOLCHAIN := python3 -m toolchain
 
-.PHONY: up comment preview drift promote rollback recover compose predict status report destroy down check test bench doctor
+.PHONY: up comment preview drift promote rollback recover compose render predict status report destroy down check test bench doctor
 
 preview drift recover compose status destroy down:
 	@$(TOOLCHAIN) $@ --stack "$(STACK)"
@@ -25,6 +26,9 @@ promote:
 
 rollback:
 	@$(TOOLCHAIN) rollback --model "$(MODEL)" --stack "$(STACK)"
+
+render:
+	@$(TOOLCHAIN) render --stack "$(STACK)" $(if $(OUT),--out "$(OUT)")
 
 predict:
 	@$(TOOLCHAIN) predict --stack "$(STACK)" $(if $(MODEL),--model "$(MODEL)")

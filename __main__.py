@@ -10,6 +10,7 @@ gc.disable()
 import pulumi
 
 from components.capacity_check import check_capacity
+from components.chart_archives import fetch_charts
 from components.cluster import cluster_provider
 from components.config import StackConfig
 from components.model_stack import ModelStack, ModelStackArgs
@@ -19,6 +20,7 @@ from components.report import reported_user_errors
 with reported_user_errors():
     config, secrets = StackConfig.load()
     check_capacity(pulumi.get_stack(), config)
+    fetch_charts(pulumi.get_stack(), config.charts)
     stack = ModelStack(
         "models",
         ModelStackArgs(stack=pulumi.get_stack(), config=config, secrets=secrets),

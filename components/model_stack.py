@@ -8,7 +8,6 @@ from pulumi_kubernetes.core.v1 import Namespace, Secret
 
 from components.config import GpuConfig, StackConfig
 from components.gpu_node_pool import gpu_node_pool
-from components.gpu_support import GpuSupport, GpuSupportArgs
 from components.model_image import ModelImage, ModelImageArgs
 from components.network_policy import NetworkPolicies, NetworkPoliciesArgs
 from components.planning import names, network, settings
@@ -58,12 +57,7 @@ class ModelStack(pulumi.ComponentResource):
             )
             for pool, config in args.config.node_pools.items()
         }
-        if args.config.gpu_support is not None:
-            GpuSupport(
-                "gpu-support",
-                GpuSupportArgs(config=args.config.gpu_support, pools=self._gpu_pools(args)),
-                pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
-            )
+        charts = self._charts(args, pulumi.ResourceOptions(parent=self, depends_on=[namespace]))
         pull_secret = self._pull_secret(name, args)
         self.models = {
             model: ServedModel(
@@ -79,9 +73,11 @@ class ModelStack(pulumi.ComponentResource):
                     namespace=self.namespace,
                     pool=self.pools[config.node_pool].plan if config.node_pool else None,
                 ),
-                # Pods that wait for a pool that is not there yet would wait longer than a start may take.
+                # Pods that wait for a pool that is not there yet would wait longer than a start may take; and what a
+                # model is made of may be defined by a chart.
                 pulumi.ResourceOptions(
-                    parent=self, depends_on=self.pools[config.node_pool] if config.node_pool else None
+                    parent=self,
+                    depends_on=[*charts, *([self.pools[config.node_pool]] if config.node_pool else [])],
                 ),
             )
             for model, config in args.config.models.items()
@@ -95,6 +91,19 @@ class ModelStack(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self),
             )
         self.register_outputs({"namespace": self.namespace})
+
+    def _charts(self, args: ModelStackArgs, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """The charts that models may depend on. What makes nodes' GPUs a resource is waited for by pods alone."""
+        # Imported where they are needed: every preview waits for the imports.
+        if args.config.gpu_support is not None:
+            from components.gpu_support import GpuSupport, GpuSupportArgs
+
+            GpuSupport("gpu-support", GpuSupportArgs(config=args.config.gpu_support, pools=self._gpu_pools(args)), opts)
+        if not args.config.charts:
+            return []
+        from components.charts import Charts, ChartsArgs
+
+        return [Charts("charts", ChartsArgs(charts=args.config.charts, stack_namespace=args.config.namespace), opts)]
 
     def _watch(self, name: str, args: ModelStackArgs, installed: pulumi.Resource | None) -> None:
         # Imported where it is needed: every preview waits for the imports.

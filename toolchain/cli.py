@@ -6,8 +6,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from toolchain import checks, compose, disk, doctor, local, lock, operations, promotion, recovery
+from toolchain import checks, compose, disk, doctor, local, lock, operations, paths, promotion, recovery
 from toolchain import drift as drifting
+from toolchain import render as rendering
 from toolchain import stack as stacks
 from toolchain.errors import ToolchainError
 from toolchain.predict import predict as ask
@@ -111,6 +112,18 @@ def destroy(stack: StackOption = "dev") -> None:
 def recover(stack: StackOption = "dev") -> None:
     """After an `up` that was killed: clear its lock, and import or forget what it was creating."""
     raise typer.Exit(recovery.recover(stacks.load(stack), Progress()))
+
+
+@app.command()
+def render(
+    stack: StackOption = "dev",
+    output: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the manifests; without it rendered/<stack>.")
+    ] = None,
+) -> None:
+    """Write the stack as plain Kubernetes manifests, secrets as references only. No cluster is asked."""
+    folder = output or paths.REPOSITORY / "rendered" / stack
+    raise typer.Exit(rendering.render(stacks.load(stack), folder, Progress()))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolchain import local, paths, shell, stack_config
+from toolchain import local, paths, shell, stack_config, venv
 from toolchain.errors import ToolchainError
 from toolchain.parts.detect import search_path
 from toolchain.parts.install import bin_folder
@@ -75,6 +75,17 @@ def prepare(stack: Stack, progress: Progress, *, with_policies: bool = True) -> 
     _ensure_stack(stack)
 
 
+def program_python(stack: Stack) -> Path:
+    """A Python with the program's requirements: that of its virtual environment, or one of ours. Raises ToolchainError.
+
+    Unlike `prepare`, it needs no Pulumi.
+    """
+    requirements = stack.file.parent / "requirements.txt"
+    if stack.virtualenv is not None and _is_current(stack.virtualenv, requirements):
+        return stack.virtualenv / "bin" / "python"
+    return venv.ensure(requirements)
+
+
 def _ensure_passphrase(file: Path) -> None:
     if file.exists():
         return
@@ -99,9 +110,7 @@ def _ensure_installed(stack: Stack, folder: Path, virtualenv: Path, what: str, p
     requirements = folder / "requirements.txt"
     if not requirements.exists():
         return
-    stamp = virtualenv / _STAMP
-    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    if (virtualenv / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == wanted:
+    if _is_current(virtualenv, requirements):
         return
     with (
         _made_whole(virtualenv),
@@ -115,7 +124,16 @@ def _ensure_installed(stack: Stack, folder: Path, virtualenv: Path, what: str, p
             on_line=lambda line: setattr(step, "note", line.strip()[:70]),
             todo="Check that pip reaches a package index (pip config list).",
         )
-        stamp.write_text(wanted)
+        (virtualenv / _STAMP).write_text(_hash(requirements))
+
+
+def _is_current(virtualenv: Path, requirements: Path) -> bool:
+    stamp = virtualenv / _STAMP
+    return (virtualenv / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == _hash(requirements)
+
+
+def _hash(requirements: Path) -> str:
+    return hashlib.sha256(requirements.read_bytes()).hexdigest()
 
 
 @contextlib.contextmanager

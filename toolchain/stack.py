@@ -71,7 +71,8 @@ class Stack:
         simulated = any(pool.get("provider") == "karpenter" for pool in pools)
         monitoring = self.settings.get("monitoring")
         watched = isinstance(monitoring, dict) and monitoring.get("mode") in ("existing", "install")
-        asked = {"metrics-server": scaled, "karpenter": simulated, "monitoring": watched}
+        charts = bool(self.settings.get("charts") or self.settings.get("gpuSupport"))
+        asked = {"metrics-server": scaled, "karpenter": simulated, "monitoring": watched, "helm": charts}
         return [name for name, wanted in asked.items() if wanted]
 
     @property

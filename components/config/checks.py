@@ -156,8 +156,9 @@ def _defaults_of_one_model(given: Given) -> Iterator[Problem]:
 
 
 def _nothing_to_do(given: Given) -> Iterator[Problem]:
-    """A stack has models, or node pools that others use."""
-    if given.data.get("models", {}) == {} and not pools_of(given.data) and not given.is_secret("models"):
+    """A stack has models, or what those of others use: node pools or charts."""
+    shared = pools_of(given.data) or given.data.get("charts")
+    if given.data.get("models", {}) == {} and not shared and not given.is_secret("models"):
         verdict = "is empty" if "models" in given.data else "is required and missing"
         yield Problem(
             path=("models",),

@@ -22,7 +22,9 @@ Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 
 # Values below these keys may be secrets that were put in the wrong place: they are never shown.
-_NEVER_SHOWN = frozenset({"env", "secrets", "password", "configFiles", "proxy", "kubeconfig", "webhook", "slack"})
+_NEVER_SHOWN = frozenset(
+    {"env", "secrets", "password", "configFiles", "proxy", "kubeconfig", "webhook", "slack", "values"}
+)
 
 # Usually in Pulumi.yaml, where no command of Pulumi's writes: set in a stack, a part would replace all of it.
 _SHARED = "modelDefaults"

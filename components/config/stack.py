@@ -19,6 +19,8 @@ from components.config.sections import (
     AlertsConfig,
     CapacityCheck,
     CertificatesFile,
+    ChartConfig,
+    ChartName,
     Cluster,
     Database,
     DockerConfig,
@@ -77,6 +79,7 @@ class StackConfig(Section):
     node_pools: dict[PoolName, NodePoolConfig] = {}
     network: NetworkConfig = NetworkConfig()
     gpu_support: GpuSupportConfig | None = None
+    charts: dict[ChartName, ChartConfig] = {}
     env: StackEnv = Field(default_factory=dict)
     secrets: Secrets = ()
     database: Database | None = None

@@ -4,10 +4,9 @@ The API server validates strictly, with Pod Security `restricted` enforced. Its 
 more than a scanner with copies of them (kubeconform), and those copies are in no package registry.
 """
 
-import asyncio
 import json
-import re
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ import yaml
 from components.planning.names import namespace_labels
 from tests.support.cluster import LocalCluster
 from tests.support.workspace import ROOT
-from tests.unit.components.recording import STACK, record
+from tests.unit.components.recording import STACK
 from toolchain import venv
 
 pytestmark = pytest.mark.integration
@@ -79,8 +78,8 @@ def stacks() -> Iterator[Any]:
         own = yaml.safe_load(file.read_text())["config"]
         merged = {key: entry["value"] for key, entry in shared.items()} | own
         config = {key.removeprefix("model-serving:"): value for key, value in merged.items()}
-        yield pytest.param(file.suffixes[0][1:], config, {}, id=file.name)
-    yield pytest.param("full", FULL, {"apiToken": "value"}, id="everything")
+        yield pytest.param(file.suffixes[0][1:], config, [], id=file.name)
+    yield pytest.param("full", FULL, ["apiToken"], id="everything")
 
 
 @pytest.fixture(scope="module")
@@ -92,18 +91,22 @@ def namespace(local_cluster: LocalCluster) -> Iterator[str]:
     local_cluster.kubectl("delete", "namespace", NAMESPACE, namespace="default")
 
 
-def objects(stack: str, config: dict[str, Any], secrets: dict[str, str], namespace: str) -> list[dict[str, Any]]:
-    """The Kubernetes objects of a stack as manifests, with names for those that Pulumi would name."""
-    asyncio.set_event_loop(asyncio.new_event_loop())  # which Pulumi's mocks take for granted
-    # A switch that is not text here: the harness hands sections over as JSON, as the engine does.
-    recording = record(config | {"namespace": namespace}, secrets=secrets, stack=stack)
-    found = []
-    for resource in recording.resources:
-        if re.fullmatch(r"kubernetes:[^:]+:\w+", resource.type) and "kind" in resource.inputs:
-            entry = json.loads(json.dumps(resource.inputs))
-            entry["metadata"].setdefault("name", resource.name)
-            found.append(entry)
-    return found
+def objects(stack: str, config: dict[str, Any], secrets: list[str], namespace: str) -> list[dict[str, Any]]:
+    """The Kubernetes objects of a stack, as `make render` writes them."""
+    config = config | {"namespace": namespace}
+    built = [name for name, model in config["models"].items() if "source" in model]
+    request = {
+        "stack": stack,
+        "project": "model-serving",
+        "config": {f"model-serving:{k}": v if isinstance(v, str) else json.dumps(v) for k, v in config.items()},
+        "secrets": [f"model-serving:{key}" for key in secrets],
+        "images": {name: f"registry.example.com/models/{name}@{DIGEST}" for name in built},
+        "stacks": {},
+    }
+    command = [sys.executable, "-m", "components.render"]
+    done = subprocess.run(command, cwd=ROOT, input=json.dumps(request), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["objects"]
 
 
 def pods(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -120,12 +123,10 @@ def pods(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def test_the_api_server_accepts_every_object(
     stack: str,
     config: dict[str, Any],
-    secrets: dict[str, str],
+    secrets: list[str],
     namespace: str,
     local_cluster: LocalCluster,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(ROOT)
     entries = objects(stack, config, secrets, namespace)
     assert {"Namespace", "Deployment", "Service", "ConfigMap", "ServiceAccount"} <= {entry["kind"] for entry in entries}
     entries = [entry for entry in entries if entry["apiVersion"].partition("/")[0] not in NOT_SERVED]
@@ -153,12 +154,10 @@ def scan(checkov: list[str], folder: Path, checks: list[str]) -> dict[str, Any]:
 def test_the_scanner_finds_nothing(
     stack: str,
     config: dict[str, Any],
-    secrets: dict[str, str],
+    secrets: list[str],
     checkov: list[str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(ROOT)
     entries = objects(stack, config, secrets, "models")
     (tmp_path / "objects.yaml").write_text(yaml.safe_dump_all(entries))
     checks = [check for check in CHECKS if check not in EXCEPTIONS]
@@ -171,9 +170,8 @@ def test_the_scanner_finds_nothing(
     assert len({entry["check_id"] for entry in found["passed_checks"]}) > len(checks) * 2 / 3
 
 
-def test_the_scanner_would_find_something(checkov: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    entries = objects("dev", STACK, {}, "default")
+def test_the_scanner_would_find_something(checkov: list[str], tmp_path: Path) -> None:
+    entries = objects("dev", STACK, [], "default")
     [deployment] = [entry for entry in entries if entry["kind"] == "Deployment"]
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     container |= {"image": "digits:latest", "securityContext": {"privileged": True}}

@@ -15,6 +15,7 @@ from components.config.sections.build import (
     SourceConfig,
 )
 from components.config.sections.capacity import CapacityCheck, PricesConfig, RolloutConfig
+from components.config.sections.charts import ChartConfig, ChartName
 from components.config.sections.cluster import Cluster, ClusterConfig, StackOutputConfig
 from components.config.sections.docker import DockerConfig, LocalDatabaseConfig
 from components.config.sections.gpu_support import GpuSupportConfig
@@ -65,6 +66,8 @@ __all__ = [
     "CanaryConfig",
     "CapacityCheck",
     "CertificatesFile",
+    "ChartConfig",
+    "ChartName",
     "Cluster",
     "ClusterConfig",
     "ConfigFileConfig",

@@ -118,6 +118,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "alerts": None,
         "nodePools": {},
         "gpuSupport": None,
+        "charts": {},
         "docker": {"database": None},
     }
 

@@ -33,6 +33,8 @@ def stack(**settings: Any) -> Stack:
         ({"models": RANGE}, ["metrics-server"]),
         ({"nodePools": POOL}, ["karpenter"]),
         ({"models": RANGE, "nodePools": POOL}, ["metrics-server", "karpenter"]),
+        ({"charts": {"keda": {}}}, ["helm"]),
+        ({"gpuSupport": {"install": "device-plugin"}}, ["helm"]),
         ({"nodePools": {"l4": {"provider": "existing"}}}, []),
         ({"models": RANGE, "nodePools": POOL, "cluster": "production"}, []),
         ({"models": [RANGE], "nodePools": "l4"}, []),

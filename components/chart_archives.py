@@ -1,0 +1,78 @@
+"""Getting the archives of charts, and holding them against their digests before anything changes."""
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.config import ChartConfig, ConfigError, Problem
+from components.config.problems import Commands
+from components.errors import UserError
+from components.planning import charts
+
+
+def fetch_charts(stack: str, configured: Mapping[str, ChartConfig]) -> None:
+    """Have the archive of every chart where `planning.charts.archive` says, with the content that its digest says.
+
+    What is there is not fetched again: a preview without new charts needs no network.
+
+    Raises:
+        ConfigError: an archive has another digest.
+        UserError: Helm is missing, or cannot get a chart.
+    """
+    problems = [
+        problem
+        for name, chart in configured.items()
+        if not _is(charts.archive(chart.digest), chart.digest)
+        if (problem := _fetch(name, chart, Commands(stack))) is not None
+    ]
+    if problems:
+        raise ConfigError(stack, problems)
+
+
+def _fetch(name: str, chart: ChartConfig, commands: Commands) -> Problem | None:
+    target = charts.archive(chart.digest)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+        _pull(name, chart, Path(folder))
+        [archive] = Path(folder).glob("*.tgz")
+        if (found := _digest(archive)) != chart.digest:
+            path = ("charts", name, "digest")
+            return Problem(
+                path=path,
+                message=f"{chart.chart} {chart.version} has another content than this digest: it is {found}; "
+                "either the digest is of another version, or somebody changed the chart",
+                fix=f"look at the chart, and if it is what you want: {commands.set(path, found)}",
+            )
+        archive.replace(target)
+    return None
+
+
+def _pull(name: str, chart: ChartConfig, folder: Path) -> None:
+    where = f"model-serving:charts.{name}"
+    helm = shutil.which("helm")
+    if helm is None:
+        raise UserError(
+            f"{where}: a chart is fetched by the program helm, which is not on PATH -> install Helm 3: "
+            "https://helm.sh/docs/intro/install/"
+        )
+    done = subprocess.run(
+        [helm, *charts.pull_command(chart, folder)], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        said = done.stderr.strip().removeprefix("Error: ") or f"helm ended with {done.returncode}"
+        raise UserError(
+            f"{where}: {chart.chart} {chart.version} cannot be fetched: {said} -> check its name and version, and "
+            "log in where it is private: helm registry login, or helm repo add with credentials"
+        )
+
+
+def _is(archive: Path, digest: str) -> bool:
+    return archive.is_file() and _digest(archive) == digest
+
+
+def _digest(archive: Path) -> str:
+    with archive.open("rb") as content:
+        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
