@@ -21,7 +21,7 @@ def relative(file: Path) -> str:
 def test_the_program_is_found() -> None:
     found = {relative(file) for file in PROGRAM}
     assert {"__main__.py", "components/model_stack.py", "components/planning/pod.py"} <= found
-    commands = {"components/schema.py", "components/adapter_config.py"}
+    commands = {"components/schema.py", "components/adapter_config.py", "components/render.py"}
     everything = {relative(file) for file in (ROOT / "components").rglob("*.py")}
     assert found == everything - commands | {"__main__.py"}
 
