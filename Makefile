@@ -4,6 +4,8 @@ MODEL ?=
 FROM ?=
 TO ?=
 REFRESH ?=
+SINCE ?=
+FOLLOW ?=
 NAME ?=
 PROMETHEUS ?=
 OUT ?=
@@ -39,6 +41,11 @@ report:
 comment:
 	@$(TOOLCHAIN) comment --stack "$(STACK)" $(if $(PREVIEW),--preview "$(PREVIEW)") $(if $(BASE),--base "$(BASE)") \
 		$(if $(OUTPUT),--output "$(OUTPUT)")
+
+.PHONY: logs
+logs:
+	@$(TOOLCHAIN) logs --stack "$(STACK)" $(if $(MODEL),--model "$(MODEL)") $(if $(SINCE),--since "$(SINCE)") \
+		$(if $(filter 0 no false,$(FOLLOW)),--no-follow)
 
 check test doctor:
 	@$(TOOLCHAIN) $@

@@ -90,6 +90,8 @@ class ModelStack(pulumi.ComponentResource):
                 NetworkPoliciesArgs(namespace=self.namespace, models=_policies(args.stack, args.config)),
                 pulumi.ResourceOptions(parent=self),
             )
+        if args.config.logs.on:
+            self._collect_logs(args, namespace)
         self.register_outputs({"namespace": self.namespace})
 
     def _charts(self, args: ModelStackArgs, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
@@ -161,6 +163,17 @@ class ModelStack(pulumi.ComponentResource):
                 )
                 return MonitoringChart("monitoring", chart, opts)
         return None
+
+    def _collect_logs(self, args: ModelStackArgs, namespace: Namespace) -> None:
+        # Most stacks have none, and a preview waits for every import.
+        from components.log_collection import LogCollection, LogCollectionArgs
+
+        LogCollection(
+            "logs",
+            LogCollectionArgs(stack=args.stack, config=args.config, secrets=args.secrets),
+            # A build that fails changes nothing in the cluster.
+            pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+        )
 
     def _gpu_pools(self, args: ModelStackArgs) -> Mapping[str, tuple[NodePool, GpuConfig]]:
         """The pools whose GPUs are a resource by software in the cluster; GKE brings its own, unless told not to."""

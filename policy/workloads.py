@@ -13,7 +13,7 @@ _SECRET_VALUE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{1
 
 def _by_digest(resource: Resource, settings: Properties) -> Iterator[str]:
     for container in containers(pod_spec(resource) or {}):
-        if not _DIGEST.search(container["image"]):
+        if not _DIGEST.search(container["image"]) and container["image"] not in settings["releases"]:
             yield f"container {container['name']}: {container['image']} is not an image by digest"
 
 
@@ -33,15 +33,18 @@ def _restricted(resource: Resource, settings: Properties) -> Iterator[str]:
     if spec is None:
         return
     pod = at(spec, "securityContext", default={})
+    labels = at(resource.properties, "metadata", "labels", default={})
+    # Files of the node are root's. Whoever reads them may be root, without any capability, and nothing else.
+    agent = resource.kind == "DaemonSet" and at(labels, "app.kubernetes.io/component") in settings["nodeAgents"]
     yield from (f"{key} is on" for key in ("hostNetwork", "hostPID", "hostIPC") if at(spec, key))
     for volume in at(spec, "volumes", default=()):
-        if "hostPath" in volume:
+        if "hostPath" in volume and not agent:
             yield f"volume {volume['name']} is a path of the node"
     for container in containers(spec):
         name, own = container["name"], at(container, "securityContext", default={})
-        if at(own, "runAsNonRoot", default=at(pod, "runAsNonRoot")) is not True:
+        if at(own, "runAsNonRoot", default=at(pod, "runAsNonRoot")) is not True and not agent:
             yield f"container {name}: runAsNonRoot is not true"
-        if at(own, "runAsUser", default=at(pod, "runAsUser", default=1)) == 0:
+        if at(own, "runAsUser", default=at(pod, "runAsUser", default=1)) == 0 and not agent:
             yield f"container {name}: runAsUser is root"
         if at(own, "allowPrivilegeEscalation") is not False:
             yield f"container {name}: allowPrivilegeEscalation is not false"
@@ -101,6 +104,14 @@ RULES = (
         description="Containers run images by digest: a tag can change under a running service.",
         fix="name the image as repository@sha256:<64 hex digits>",
         check=_by_digest,
+        settings={
+            "releases": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": ["otel/opentelemetry-collector-contrib:0.142.0"],
+                "description": "images that may be named by a release's tag, such as the program's own defaults",
+            }
+        },
     ),
     Rule(
         name="image-from-allowed-registry",
@@ -121,6 +132,15 @@ RULES = (
         description="Pods run under Pod Security level `restricted`.",
         fix="set the pod's and the containers' securityContext as level `restricted` asks",
         check=_restricted,
+        settings={
+            "nodeAgents": {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": ["log-collector"],
+                "description": "components (app.kubernetes.io/component) whose DaemonSets may be root and see paths of "
+                "their node, under all other demands of the level",
+            }
+        },
     ),
     Rule(
         name="resources-set",

@@ -11,6 +11,7 @@ from toolchain import drift as drifting
 from toolchain import render as rendering
 from toolchain import stack as stacks
 from toolchain.errors import ToolchainError
+from toolchain.model_logs import show as show_logs
 from toolchain.predict import predict as ask
 from toolchain.progress import Progress, err
 from toolchain.review import command as review
@@ -143,6 +144,17 @@ def compose_command(stack: StackOption = "dev") -> None:
 
 
 @app.command()
+def logs(
+    stack: StackOption = "dev",
+    model: Annotated[str | None, typer.Option(help="One model; without it, every model of the stack.")] = None,
+    since: Annotated[str, typer.Option(help="How far back to begin: 30s, 10m, 2h, 1d.")] = "10m",
+    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C, with pods that join.")] = True,
+) -> None:
+    """Show what the pods of a model write, all of them at once."""
+    show_logs(stacks.load(stack), model or None, since, follow=follow)
+
+
+@app.command()
 def status(
     stack: StackOption = "dev",
     services: Annotated[bool, typer.Option("--services", help="Only the local services.")] = False,
@@ -198,7 +210,7 @@ def install(
         list[str] | None,
         typer.Argument(
             help="Only these: actionlint, helm, metrics-server, kwok, karpenter, monitoring, prometheus, "
-            "prometheus-adapter, docker."
+            "prometheus-adapter, docker, log-collector."
         ),
     ] = None,
 ) -> None:

@@ -18,6 +18,10 @@ from toolchain.stack import Stack
 _SELECTOR = "app.kubernetes.io/part-of=model-serving,app.kubernetes.io/managed-by=pulumi"
 
 
+class Gone(Exception):
+    """A pod is not there any more, or not yet."""
+
+
 class Kube:
     """A few reads of one stack's cluster. Every method raises ToolchainError when the cluster cannot be reached."""
 
@@ -56,6 +60,28 @@ class Kube:
         """The pods of the stack's models."""
         items = self.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=_SELECTOR).get("items", [])
         return [Pod.of(item) for item in items]
+
+    def log(self, namespace: str, pod: str, parameters: dict[str, str]) -> Iterator[str]:
+        """Lines of the log of a model's server, as long as the API server sends them.
+
+        Raises Gone for a pod that is not there or whose container has not started.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        parameters = {"container": "server", **parameters}
+        # Who follows may have nothing to read for hours.
+        timeout = httpx.Timeout(15, read=None)
+        try:
+            with self._client.stream("GET", path, params=parameters, timeout=timeout) as response:
+                if response.is_error:
+                    response.read()
+                    if response.status_code in (400, 404):
+                        raise Gone(pod)
+                    raise ToolchainError(f"GET {path}", f"HTTP {response.status_code}: {response.text.strip()[:500]}")
+                yield from response.iter_lines()
+        except httpx.RemoteProtocolError:
+            return  # cut off with its pod
+        except (httpx.HTTPError, OSError) as error:
+            raise ToolchainError(f"reach the cluster of stack {self._stack.name}", str(error)) from None
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:

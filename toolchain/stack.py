@@ -72,7 +72,15 @@ class Stack:
         monitoring = self.settings.get("monitoring")
         watched = isinstance(monitoring, dict) and monitoring.get("mode") in ("existing", "install")
         charts = bool(self.settings.get("charts") or self.settings.get("gpuSupport"))
-        asked = {"metrics-server": scaled, "karpenter": simulated, "monitoring": watched, "helm": charts}
+        logs = self.settings.get("logs")
+        collected = isinstance(logs, dict) and logs.get("target", "off") not in ("off", False)
+        asked = {
+            "metrics-server": scaled,
+            "karpenter": simulated,
+            "monitoring": watched,
+            "helm": charts,
+            "log-collector": collected,
+        }
         return [name for name, wanted in asked.items() if wanted]
 
     @property

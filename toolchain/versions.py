@@ -27,6 +27,8 @@ ALERTMANAGER = "0.28.1"
 NODE_EXPORTER = "1.9.0"
 KUBE_STATE_METRICS = "2.15.0"
 PROMETHEUS_ADAPTER = "0.12.0"
+# As components/planning/logs.py names the image.
+LOG_COLLECTOR = "0.142.0"
 # The suite of Debian that has these versions of Prometheus, Alertmanager and node exporter.
 MONITORING_SUITE = "trixie"
 

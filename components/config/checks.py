@@ -84,6 +84,7 @@ def listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 def _secret_places(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
     """Values that are the key of a secret, or a section with one as its `config`."""
     yield ("signing", "privateKey"), _section(data, "signing").get("privateKey")
+    yield ("logs", "authorization"), _section(data, "logs").get("authorization")
     yield ("cluster", "kubeconfig"), _section(data, "cluster").get("kubeconfig")
     for name, receiver in _receivers(data).items():
         for way, key in (("webhook", "url"), ("slack", "url"), ("email", "password")):
@@ -525,6 +526,21 @@ def _settings_of_another_mode(given: Given) -> Iterator[Problem]:
             )
 
 
+def _namespace_of_logs(given: Given) -> Iterator[Problem]:
+    """The collector reads files of its node, which no pod of the models' namespace may."""
+    logs, models = _section(given.data, "logs"), given.data.get("namespace", "models")
+    if logs.get("target", "off") == "off" or not isinstance(models, str):
+        return
+    path, named = ("logs", "namespace"), logs.get("namespace")
+    fix = given.commands.set(path, "model-logs")
+    if named == models:
+        message = "is the models' namespace, where no pod may read files of its node; allowed: any other namespace"
+        yield Problem(path=path, message=message, fix=fix)
+    if named is None and len(models) > MAX_LABEL - len("-logs"):
+        message = f"is required and missing: {models}-logs is longer than the 63 characters that a namespace may have"
+        yield Problem(path=path, message=message, fix=fix)
+
+
 _CHECKS = (
     _secret_sections,
     _unknown_keys,
@@ -551,4 +567,5 @@ _CHECKS = (
     _unmeasured_targets,
     _untold_alerts,
     _settings_of_another_mode,
+    _namespace_of_logs,
 )

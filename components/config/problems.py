@@ -23,7 +23,7 @@ Schema = Mapping[str, Any]
 
 # Values below these keys may be secrets that were put in the wrong place: they are never shown.
 _NEVER_SHOWN = frozenset(
-    {"env", "secrets", "password", "configFiles", "proxy", "kubeconfig", "webhook", "slack", "values"}
+    {"env", "secrets", "password", "configFiles", "proxy", "kubeconfig", "webhook", "slack", "endpoint", "values"}
 )
 
 # Usually in Pulumi.yaml, where no command of Pulumi's writes: set in a stack, a part would replace all of it.
@@ -65,6 +65,7 @@ _REPAIRED_BY_AN_EXAMPLE = frozenset(
         "model_folder",
         "model_files",
         "needed_by_runtime",
+        "needed_by_target",
         "needed_by_type",
         "needs_cluster",
         "needs_identity",
@@ -153,7 +154,7 @@ class Explainer:
             return self._missing(path, "is empty" if kind == "too_short" else "is required and missing")
         if kind in ("union_tag_not_found", "union_tag_invalid"):
             return self._wrong_choice(path, kind)
-        if kind in ("source_and_image", "not_of_runtime", "gpu_resource", "only_operator"):
+        if kind in ("source_and_image", "not_of_runtime", "gpu_resource", "only_operator", "not_of_target"):
             return Problem(path=path, message=error["msg"], fix=self._commands.remove(path))
         if kind == "target_not_measured":
             path = (*path, error.get("ctx", {})["key"])

@@ -26,6 +26,7 @@ from components.config.sections import (
     DockerConfig,
     GpuSupportConfig,
     ImageConfig,
+    LogsConfig,
     ModelConfig,
     Models,
     MonitoringConfig,
@@ -89,6 +90,7 @@ class StackConfig(Section):
     monitoring: MonitoringConfig = MonitoringConfig()
     alerts: AlertsConfig | None = None
     docker: DockerConfig = DockerConfig()
+    logs: LogsConfig = LogsConfig()
 
     @classmethod
     def load(cls) -> LoadedConfig:

@@ -105,6 +105,20 @@ def model_policy(
     )
 
 
+def agent_policy(destinations: Sequence[Destination]) -> Policy:
+    """For the pods of a namespace that nobody calls, and that call these."""
+    outgoing = list(_egress(destinations))
+    return Policy(
+        spec={
+            "pod_selector": {},
+            "policy_types": ["Ingress", "Egress"],
+            "ingress": [],
+            "egress": [rule for _, rule in outgoing],
+        },
+        holes=tuple(f"out: {name}" for name, _ in outgoing) or ("denies everything",),
+    )
+
+
 def _ingress(
     config: "ModelConfig", runtime: "Runtime", network: "NetworkConfig", scraper: str | None
 ) -> "Iterator[tuple[str, NetworkPolicyIngressRuleArgsDict]]":

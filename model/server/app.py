@@ -81,6 +81,7 @@ class App:
         started = time.perf_counter()
         route = self._infer_routes.get(scope.path)
         headers = scope.headers
+        request_id = tracing.request_id(headers.get(tracing.REQUEST_ID_HEADER))
         # Of a client that leaves before its answer.
         status = _CLIENT_LEFT
         if route is not None:
@@ -96,6 +97,8 @@ class App:
                     answer = _refusal(error)
             status = answer.status
             answer_headers = [("content-type", answer.content_type), *answer.headers]
+            if request_id is not None:
+                answer_headers.append((tracing.REQUEST_ID_HEADER, request_id))
             if self.draining:
                 # Clients with an open connection would stay with this process to its end; so they go elsewhere.
                 answer_headers.append(("connection", "close"))
@@ -111,7 +114,9 @@ class App:
                 self._metrics.answered(route[0], status, seconds, trace)
             if self._logs_requests:
                 interface = route[0] if route else "http"
-                logs.request(interface, f"{scope.method} {scope.path}", status, seconds, trace)
+                logs.request(
+                    interface, f"{scope.method} {scope.path}", status, seconds, tracing.identity(request_id, trace)
+                )
 
     async def _answer(
         self, route: tuple[str, _Infer] | None, scope: Scope, headers: Headers, proto: HTTPProtocol
@@ -126,7 +131,8 @@ class App:
         except ProtocolClosed:
             raise
         except Exception as error:
-            logs.failure(error)
+            trace = tracing.parse(headers.get("traceparent"))
+            logs.failure(error, tracing.identity(tracing.request_id(headers.get(tracing.REQUEST_ID_HEADER)), trace))
             return _Answer(encode({"error": f"internal error: {type(error).__name__}"}), 500)
 
     async def _counted_infer(self, infer: _Infer, headers: Headers, proto: HTTPProtocol) -> _Answer:

@@ -155,6 +155,10 @@ class GrpcServer:
         started = time.perf_counter()
         code = 499  # of a client that leaves; as over HTTP
         metadata = dict(context.invocation_metadata() or ())
+        trace = tracing.parse(metadata.get("traceparent"))
+        request_id = tracing.request_id(metadata.get(tracing.REQUEST_ID_HEADER))
+        if request_id is not None:
+            context.set_trailing_metadata(((tracing.REQUEST_ID_HEADER, request_id),))
         self._engine.begin()
         try:
             answer = await self._infer(request)
@@ -166,17 +170,16 @@ class GrpcServer:
             await context.abort(_CODES[code], str(error))
         except Exception as error:
             code = 500
-            logs.failure(error)
+            logs.failure(error, tracing.identity(request_id, trace))
             await context.abort(grpc.StatusCode.INTERNAL, f"internal error: {type(error).__name__}")
         finally:
             self._engine.end()
             seconds = time.perf_counter() - started
-            trace = tracing.parse(metadata.get("traceparent"))
             if request.model_name == self._settings.model_name:
                 self._metrics.answered(PROTOCOL, code, seconds, trace)
             else:
                 self._metrics.refused(PROTOCOL, code, known=False)
-            logs.request(PROTOCOL, "ModelInfer", code, seconds, trace)
+            logs.request(PROTOCOL, "ModelInfer", code, seconds, tracing.identity(request_id, trace))
 
     async def _infer(self, request: Any) -> Any:
         model = self._app.find(request.model_name, request.model_version or None)

@@ -47,17 +47,15 @@ def event(level: int, name: str, **fields: Any) -> None:
     logging.getLogger(LOGGER).log(level, name, extra={"fields": fields})
 
 
-def request(protocol: str, what: str, code: int, seconds: float, trace: dict[str, str] | None) -> None:
-    """Logs one request, at level debug."""
-    event(
-        logging.DEBUG, "request", protocol=protocol, request=what, code=code, seconds=round(seconds, 6), **trace or {}
-    )
+def request(protocol: str, what: str, code: int, seconds: float, identity: dict[str, str]) -> None:
+    """Logs one request, at level debug. `identity` is tracing.identity."""
+    event(logging.DEBUG, "request", protocol=protocol, request=what, code=code, seconds=round(seconds, 6), **identity)
 
 
-def failure(error: BaseException) -> None:
+def failure(error: BaseException, identity: dict[str, str]) -> None:
     """Logs where an error that nobody expected was raised.
 
     Not its message: a library may have put the request's values in it.
     """
     stack = traceback.format_list(traceback.extract_tb(error.__traceback__))
-    event(logging.ERROR, "request failed", error=type(error).__name__, stack=stack)
+    event(logging.ERROR, "request failed", error=type(error).__name__, stack=stack, **identity)

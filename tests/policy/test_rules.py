@@ -89,6 +89,18 @@ def service(kind: str = "LoadBalancer", **annotations: str) -> Resource:
     return made("kubernetes:core/v1:Service", metadata=metadata, spec={"type": kind})
 
 
+def agent(component: str = "log-collector", kind: str = "DaemonSet", **container: Any) -> Resource:
+    """What reads files of its node, as root."""
+    pod = {"securityContext": {"runAsUser": 0, "seccompProfile": {"type": "RuntimeDefault"}}}
+    made = deployment(pod | {"volumes": [{"name": "pods", "hostPath": {"path": "/var/log/pods"}}]}, **container)
+    labels = LABELS | {"app.kubernetes.io/component": component}
+    return Resource(
+        type=f"kubernetes:apps/v1:{kind}",
+        name="logs-collector",
+        properties={**made.properties, "metadata": {"labels": labels}},
+    )
+
+
 FIRST = ("spec", "template", "spec", "containers", 0)
 BUDGET = made("kubernetes:policy/v1:PodDisruptionBudget", spec={"selector": {"matchLabels": LABELS}})
 AUTOSCALER = made(
@@ -113,9 +125,10 @@ KARPENTER = made(
 # Rule -> settings, what keeps it, what breaks it with a part of the message, and what it cannot know.
 CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] = {
     "image-by-digest": (
-        {},
-        [deployment(), service()],
+        {"releases": ["otel/collector:1.0.0"]},
+        [deployment(), service(), agent(image="otel/collector:1.0.0")],
         [
+            (agent(image="otel/collector:1.0.1"), "otel/collector:1.0.1 is not an image by digest"),
             (deployment(image="digits:latest"), "container server: digits:latest is not an image by digest"),
             (deployment({"initContainers": [CONTAINER | {"image": "busybox"}]}), "busybox"),
         ],
@@ -131,9 +144,14 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] =
         hidden(deployment(), *FIRST, "image"),
     ),
     "pod-security-restricted": (
-        {},
-        [deployment()],
+        {"nodeAgents": ["log-collector"]},
+        [deployment(), agent()],
         [
+            (agent("another"), "volume pods is a path of the node"),
+            (agent("another"), "runAsUser is root"),
+            (agent(kind="Deployment"), "runAsNonRoot is not true"),
+            (agent(securityContext={"privileged": True}), "privileged is on"),
+            (agent(securityContext={"capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]}}), "are added"),
             (deployment({"hostNetwork": True}), "hostNetwork is on"),
             (deployment({"volumes": [{"name": "v", "hostPath": {}}]}), "volume v is a path of the node"),
             (deployment({"securityContext": {}}), "runAsNonRoot is not true"),
@@ -288,8 +306,8 @@ def test_what_is_not_known_yet_is_not_taken_for_kept(name: str) -> None:
 
 @pytest.mark.parametrize("name", [rule.name for rule in RULES if rule.settings])
 def test_without_settings_nothing_is_forbidden(name: str) -> None:
-    """Of the rules that only a stack's own file fills; labels and public load balancers have a rule of their own."""
-    if name not in ("labelled", "no-public-load-balancer"):
+    """Of the rules that only a stack's own file fills; the others have a rule of their own."""
+    if name not in ("labelled", "no-public-load-balancer", "image-by-digest", "pod-security-restricted"):
         for looked_at, _ in CASES[name][2]:
             assert not list(BY_NAME[name].violations(looked_at, {}))
 

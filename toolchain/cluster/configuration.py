@@ -87,6 +87,12 @@ def registry_hosts(registry: str) -> str:
     return f'server = {url}\n\n[host.{url}]\ncapabilities = ["pull", "resolve"]\n'
 
 
+def mirror_hosts(registry: str) -> str:
+    """containerd's hosts.toml for Docker Hub, where a registry that speaks plain HTTP is asked first."""
+    url = json.dumps(f"http://{registry}")
+    return f'server = "https://registry-1.docker.io"\n\n[host.{url}]\ncapabilities = ["pull", "resolve"]\n'
+
+
 def _pod_network(layout: Layout) -> dict[str, object]:
     return {
         "cniVersion": "1.0.0",

@@ -13,6 +13,7 @@ _POD_SECONDS = 3.0
 # The kubelet and containerd keep these outside the folders they are given, and no flag moves them.
 _DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 _CONTAINER_LOGS = Path("/var/log/containers")
+_POD_LOGS = Path("/var/log/pods")
 _CNI_RESULTS = Path("/var/lib/cni/results")
 _SHIM_SOCKETS = Path("/run/containerd/s")
 
@@ -81,6 +82,8 @@ def _strays(layout: Layout) -> Iterable[Path]:
     for link in _CONTAINER_LOGS.glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(layout.pod_logs):
             yield link
+    if _POD_LOGS.is_symlink() and _POD_LOGS.readlink() == layout.pod_logs:
+        yield _POD_LOGS
     for name in ("kubelet.sock", "kubelet_internal_checkpoint", "DEPRECATION"):
         yield _DEVICE_PLUGINS / name
     # One for each interface of a sandbox; the loopback's network has the same name everywhere.

@@ -34,6 +34,7 @@ _LEFT_OUT = (
     "var/log/*",
 )
 _BLOCK = 1 << 20
+_SETTINGS = {"Cmd": ["bash"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
 
 RECIPE = digest("1", *_LEFT_OUT, machine())
 """Changes with what the image is made of; raise the number when the steps below change."""
@@ -119,8 +120,11 @@ def apt_sources(suite: str) -> list[str]:
     ]
 
 
-def write_image(folder: Path, root: Path) -> None:
-    """Write the tree ``root`` as an image of one layer into ``folder``. The same tree gives the same bytes."""
+def write_image(folder: Path, root: Path, settings: Mapping[str, object] = _SETTINGS) -> None:
+    """Write the tree ``root`` as an image of one layer into ``folder``. The same tree gives the same bytes.
+
+    ``settings`` are what a container of it runs, in the words of the OCI image specification.
+    """
     tar = ["tar", "--create", "--directory", str(root), "--numeric-owner", "--sort=name", "--mtime=@0"]
     tar += ["--format=gnu", "--exclude=./dev/*", "--exclude=./proc/*", "--exclude=./sys/*", "--exclude=./run/*", "."]
     whole = hashlib.sha256()
@@ -136,7 +140,7 @@ def write_image(folder: Path, root: Path) -> None:
     config = {
         "architecture": machine(),
         "os": "linux",
-        "config": {"Cmd": ["bash"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]},
+        "config": dict(settings),
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{whole.hexdigest()}"]},
         "history": [{"created_by": "debootstrap"}],
     }

@@ -7,7 +7,7 @@ from toolchain.parts.addons import karpenter, kwok, metrics_server
 from toolchain.parts.docker import docker_compose, docker_engine
 from toolchain.parts.engine import engine_parts
 from toolchain.parts.helm import helm
-from toolchain.parts.images import base, buildkit, buildx, registry
+from toolchain.parts.images import base, buildkit, buildx, log_collector, registry
 from toolchain.parts.linters import actionlint
 from toolchain.parts.model import Part
 from toolchain.parts.monitoring import (
@@ -45,6 +45,7 @@ def addons() -> dict[str, tuple[Part, ...]]:
         "monitoring": (prometheus_operator(), kube_state_metrics(), prometheus(), alertmanager(), node_exporter()),
         "prometheus-adapter": (prometheus_adapter(),),
         "docker": (docker_engine(), docker_compose()),
+        "log-collector": (log_collector(),),
     }
 
 

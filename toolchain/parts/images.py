@@ -81,6 +81,25 @@ def registry() -> Part:
 
 
 @functools.cache
+def log_collector() -> Part:
+    """The program of the log collector's image: its publisher's, where Docker Hub can be reached."""
+    built = go_module(
+        "log-collector",
+        ".",
+        ldflags=f"-X main.version={versions.LOG_COLLECTOR}",
+        rename=("log-collector", "otelcol-contrib"),
+    )
+    return Part(
+        name="Log collector",
+        version=versions.LOG_COLLECTOR,
+        executables=("otelcol-contrib",),
+        detect=lambda: None if log_collector().in_cache() else base_image.docker_hub(),
+        sources=(built,),
+        key=built.key,
+    )
+
+
+@functools.cache
 def base() -> Part:
     """The base image of model images, for this machine's processor."""
     return Part(

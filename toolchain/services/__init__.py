@@ -9,7 +9,7 @@ from toolchain.cluster import kind, processes
 from toolchain.errors import ToolchainError
 from toolchain.parts.install import bin_folder
 from toolchain.progress import Progress
-from toolchain.services import addons, builder, registry
+from toolchain.services import addons, builder, log_collector, registry
 from toolchain.services.service import table
 from toolchain.stack import Stack
 
@@ -34,6 +34,9 @@ def start(stack: Stack, progress: Progress, wanted: Collection[str] = ()) -> Non
             else:
                 _start_processes(stack.registry_host, note)
                 addons.start(wanted, _machine(stack.registry_host), note)
+                if log_collector.NAME in wanted:
+                    note("putting the log collector's image into the registry")
+                    log_collector.provide(paths.data(), registry.mirror(paths.data()))
         except cluster.ClusterError as error:
             raise ToolchainError("start the cluster", str(error)) from None
     if by_hand:

@@ -49,13 +49,18 @@ def start(host: str, data: Path, tools: Path) -> str:
     image = catalog.base().in_cache()
     if image is None:
         return ""
-    # The first one's, so that stacks in turn do not change the builder's configuration.
-    mirror = next(iter(hosts(data)), "") or _mirror_host(data)
-    if mirror not in hosts(data):
-        _serve(_MIRROR, mirror, data / _MIRROR, data, tools)
+    place = mirror(data)
+    if place not in hosts(data):
+        _serve(_MIRROR, place, data / _MIRROR, data, tools)
     repository, _, tag = versions.BASE_IMAGE.partition(":")
-    oci.push(Path(image.where), mirror, repository, tag)
-    return mirror
+    oci.push(Path(image.where), place, repository, tag)
+    return place
+
+
+def mirror(data: Path) -> str:
+    """``host:port`` of the registry that serves what Docker Hub would."""
+    # The first one's, so that stacks in turn do not change the builder's configuration.
+    return next(iter(hosts(data)), "") or _mirror_host(data)
 
 
 def hosts(data: Path) -> list[str]:

@@ -19,6 +19,7 @@ from components.config.sections.charts import ChartConfig, ChartName
 from components.config.sections.cluster import Cluster, ClusterConfig, StackOutputConfig
 from components.config.sections.docker import DockerConfig, LocalDatabaseConfig
 from components.config.sections.gpu_support import GpuSupportConfig
+from components.config.sections.logs import LogsConfig
 from components.config.sections.model import ModelConfig, Models
 from components.config.sections.monitoring import MonitoringConfig
 from components.config.sections.network import (
@@ -88,6 +89,7 @@ __all__ = [
     "IngressConfig",
     "KarpenterPool",
     "LocalDatabaseConfig",
+    "LogsConfig",
     "ModelConfig",
     "ModelFilesConfig",
     "ModelNetworkConfig",

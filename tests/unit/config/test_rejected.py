@@ -22,7 +22,8 @@ MODEL_KEYS = (
 )
 SECTIONS = (
     "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools, network, "
-    "gpuSupport, charts, env, secrets, database, proxy, caBundle, capacityCheck, monitoring, alerts, docker"
+    "gpuSupport, charts, env, secrets, database, proxy, caBundle, capacityCheck, monitoring, alerts, docker, "
+    "logs"
 )
 CLUSTER = (
     '"local" (the current context of your kubeconfig), the name of a kubeconfig context, or a section with kubeconfig '

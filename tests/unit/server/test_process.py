@@ -1,6 +1,8 @@
 """The process's life: refusals, the log, and the end."""
 
+import io
 import json
+import logging
 import signal
 import socket
 import threading
@@ -12,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from model.server import logs, tracing
 from model.server.answers import SETTLE_SECONDS
 from model.server.grpc_messages import CLASSES
 from tests.unit.server.models import write_linear, write_slow
@@ -92,6 +95,36 @@ def test_nothing_a_client_sends_reaches_the_log(tmp_path: Path) -> None:
     assert len([event for event in server.events() if event["event"] == "request"]) >= 3
     assert CANARY not in server.output + server.errors
     assert "7531" not in server.output
+
+
+def test_a_request_is_told_from_others_by_its_id_and_trace(tmp_path: Path) -> None:
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    headers = {"x-request-id": "order-17", "traceparent": f"00-{trace}-{span}-01"}
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}]}
+    with serving(write_linear(tmp_path / "model"), tmp_path / "run", LOG_LEVEL="debug") as server:
+        url = f"{server.url}/v2/models/linear/infer"
+        assert httpx.post(url, json=body, headers=headers).headers["x-request-id"] == "order-17"
+        assert httpx.post(url, json={}, headers=headers).headers["x-request-id"] == "order-17"
+        for strange in ("", 'a"b', "x" * 129):
+            assert "x-request-id" not in httpx.post(url, json=body, headers={"x-request-id": strange}).headers
+    told = [event for event in server.events() if event.get("request", "").startswith("POST")]
+    assert [event.get("request_id") for event in told] == ["order-17", "order-17", None, None, None]
+    assert [(event.get("trace_id"), event.get("span_id")) for event in told[:2]] == [(trace, span)] * 2
+
+
+def test_a_failure_says_which_request_it_was() -> None:
+    line = io.StringIO()
+    handler = logging.StreamHandler(line)
+    handler.setFormatter(logs.JsonFormatter())
+    logger = logging.getLogger(logs.LOGGER)
+    logger.addHandler(handler)
+    try:
+        logs.failure(ValueError(CANARY), tracing.identity("order-17", {"trace_id": "a" * 32, "span_id": "b" * 16}))
+    finally:
+        logger.removeHandler(handler)
+    told = json.loads(line.getvalue())
+    assert (told["request_id"], told["trace_id"], told["span_id"]) == ("order-17", "a" * 32, "b" * 16)
+    assert CANARY not in line.getvalue()
 
 
 def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ MODULES = {
     "helm": ("helm.sh/helm/v3", versions.HELM),
     "metrics-server": ("sigs.k8s.io/metrics-server", versions.METRICS_SERVER),
     "kwok": ("sigs.k8s.io/kwok", versions.KWOK),
+    "log-collector": ("go.opentelemetry.io/collector/otelcol", versions.LOG_COLLECTOR),
     "karpenter": ("sigs.k8s.io/karpenter", versions.KARPENTER),
     "prometheus-operator": ("github.com/prometheus-operator/prometheus-operator", versions.PROMETHEUS_OPERATOR),
     "kube-state-metrics": ("k8s.io/kube-state-metrics/v2", versions.KUBE_STATE_METRICS),
