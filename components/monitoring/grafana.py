@@ -87,7 +87,7 @@ class Grafana(pulumi.ComponentResource):
     def _deployment(
         self, name: str, args: GrafanaArgs, account: pulumi.Output[str], provisioning: pulumi.Output[str]
     ) -> None:
-        mirror, labels = args.config.install.image_registry, planned.labels(planned.GRAFANA)
+        labels = planned.labels(planned.GRAFANA)
         environment = {
             "GF_AUTH_ANONYMOUS_ENABLED": "true",
             "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
@@ -122,7 +122,7 @@ class Grafana(pulumi.ComponentResource):
                         "containers": [
                             {
                                 "name": "grafana",
-                                "image": planned.IMAGES[planned.GRAFANA].reference(mirror),
+                                "image": planned.image(args.config, planned.GRAFANA),
                                 "env": [{"name": key, "value": value} for key, value in environment.items()],
                                 "ports": [{"name": "http", "container_port": planned.GRAFANA_PORT}],
                                 "readiness_probe": {"http_get": {"path": "/api/health", "port": "http"}},
@@ -151,7 +151,7 @@ class Grafana(pulumi.ComponentResource):
                             },
                             {
                                 "name": planned.DASHBOARDS_SIDECAR,
-                                "image": planned.IMAGES[planned.DASHBOARDS_SIDECAR].reference(mirror),
+                                "image": planned.image(args.config, planned.DASHBOARDS_SIDECAR),
                                 "env": [
                                     {"name": "LABEL", "value": "grafana_dashboard"},
                                     {"name": "LABEL_VALUE", "value": "1"},

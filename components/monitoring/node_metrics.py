@@ -59,7 +59,7 @@ class NodeMetrics(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
     def _exporter(self, name: str, component: str, pod: "PodSpecArgsDict") -> None:
-        child, labels = pulumi.ResourceOptions(parent=self), planned.labels(component)
+        child, labels = pulumi.ResourceOptions(parent=self), planned.labels(component, planned.NODE_AGENT)
         DaemonSet(
             f"{name}-daemonset",
             metadata={"namespace": self.namespace, "labels": labels},
@@ -75,17 +75,15 @@ class NodeMetrics(pulumi.ComponentResource):
             api_version="monitoring.coreos.com/v1",
             kind="PodMonitor",
             metadata={"namespace": self.namespace, "labels": labels | dict(self._args.config.labels)},
-            spec=planned.exporter_monitor(component),
+            spec=planned.exporter_monitor(labels),
             opts=child,
         )
 
     def _image(self, component: str) -> str:
-        return planned.IMAGES[component].reference(self._args.config.install.image_registry)
+        return planned.image(self._args.config, component)
 
     def _node_exporter(self) -> "PodSpecArgsDict":
         return {
-            # The host's processes and file systems are read; its network is not needed for that.
-            "host_pid": True,
             "automount_service_account_token": False,
             "security_context": planned.restricted_pod(),
             "tolerations": [{"operator": "Exists"}],
@@ -101,6 +99,7 @@ class NodeMetrics(pulumi.ComponentResource):
                     ],
                     "ports": [{"name": "metrics", "container_port": _NODE_PORT}],
                     "readiness_probe": {"http_get": {"path": "/", "port": "metrics"}},
+                    "liveness_probe": {"http_get": {"path": "/", "port": "metrics"}},
                     "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
                     "security_context": planned.restricted_container(),
                     "volume_mounts": [{"name": "host", "mount_path": "/host", "read_only": True}],
@@ -113,6 +112,7 @@ class NodeMetrics(pulumi.ComponentResource):
         pools = self._args.gpu_pools
         return {
             "automount_service_account_token": False,
+            "security_context": {"seccomp_profile": {"type": "RuntimeDefault"}},
             "affinity": {"node_affinity": planned.on_nodes_of(plan for plan, _ in pools.values())},
             "tolerations": gpu_support.tolerations(pools),
             "containers": [
@@ -126,12 +126,18 @@ class NodeMetrics(pulumi.ComponentResource):
                     ],
                     "ports": [{"name": "metrics", "container_port": _GPU_PORT}],
                     "readiness_probe": {"http_get": {"path": "/health", "port": "metrics"}},
+                    # Reading the GPUs takes a while at the start.
+                    "liveness_probe": {
+                        "http_get": {"path": "/health", "port": "metrics"},
+                        "initial_delay_seconds": 45,
+                    },
                     "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
-                    # Counters of the hardware are for root with this capability only.
+                    # The driver's devices are root's. Counters for profiling would want SYS_ADMIN, and are left out.
                     "security_context": {
                         "run_as_user": 0,
                         "run_as_non_root": False,
-                        "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]},
+                        **planned.restricted_container(),
+                        "read_only_root_filesystem": False,
                     },
                     # Which pod has which GPU.
                     "volume_mounts": [{"name": "pod-resources", "mount_path": _POD_RESOURCES, "read_only": True}],

@@ -82,7 +82,7 @@ class StateMetrics(pulumi.ComponentResource):
             subjects=[subject],
             opts=child,
         )
-        image = planned.IMAGES[planned.STATE_METRICS].reference(args.config.install.image_registry)
+        image = planned.image(args.config, planned.STATE_METRICS)
         Deployment(
             f"{name}-deployment",
             metadata={"namespace": args.namespace, "labels": labels},
@@ -126,7 +126,7 @@ class StateMetrics(pulumi.ComponentResource):
             api_version="monitoring.coreos.com/v1",
             kind="PodMonitor",
             metadata={"namespace": args.namespace, "labels": labels | dict(args.config.labels)},
-            spec=planned.exporter_monitor(planned.STATE_METRICS, honor_labels=True),
+            spec=planned.exporter_monitor(labels, honor_labels=True),
             opts=child,
         )
         self.register_outputs({})

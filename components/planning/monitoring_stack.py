@@ -23,6 +23,8 @@ PROMETHEUS, ALERTMANAGER, GRAFANA = "prometheus", "alertmanager", "grafana"
 DASHBOARDS_SIDECAR = "dashboards"
 STATE_METRICS, NODE_EXPORTER, DCGM_EXPORTER = "kube-state-metrics", "node-exporter", "dcgm-exporter"
 COMPONENT_LABEL = "app.kubernetes.io/component"
+# The component of what sees the host, by which the policy pack knows it.
+NODE_AGENT = "node-metrics"
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 # The operator's own Services of what it runs, beside which none of ours is needed.
 PROMETHEUS_SERVICE, ALERTMANAGER_SERVICE = "prometheus-operated", "alertmanager-operated"
@@ -65,9 +67,23 @@ IMAGES = {
 }
 
 
-def labels(component: str) -> dict[str, str]:
+def image(config: "MonitoringConfig", name: str) -> str:
+    """The image of a part: the one that the stack file names by its digest, else that of the pinned version."""
+    given = {
+        PROMETHEUS: config.install.images.prometheus,
+        ALERTMANAGER: config.install.images.alertmanager,
+        GRAFANA: config.install.images.grafana,
+        DASHBOARDS_SIDECAR: config.install.images.dashboards,
+        STATE_METRICS: config.install.images.state_metrics,
+        NODE_EXPORTER: config.install.images.node_exporter,
+        DCGM_EXPORTER: config.install.images.dcgm_exporter,
+    }
+    return given[name] or IMAGES[name].reference(config.install.image_registry)
+
+
+def labels(name: str, component: str = "monitoring") -> dict[str, str]:
     """Labels of one part of the stack, by which its pods are selected too."""
-    return {"app.kubernetes.io/name": component, COMPONENT_LABEL: "monitoring", **stack_labels()}
+    return {"app.kubernetes.io/name": name, COMPONENT_LABEL: component, **stack_labels()}
 
 
 def restricted_pod() -> "PodSecurityContextArgsDict":
@@ -110,7 +126,7 @@ def prometheus_spec(
         namespaces: whose monitors and rules it takes: those of this stack, and of no other in the same cluster.
         account: the service account that reads them.
     """
-    install, image = config.install, IMAGES[PROMETHEUS]
+    install = config.install
     objects = {"matchLabels": dict(config.labels)}
     within = {"matchExpressions": [{"key": NAMESPACE_LABEL, "operator": "In", "values": list(namespaces)}]}
     selectors = {
@@ -119,8 +135,8 @@ def prometheus_spec(
         for suffix, selector in (("Selector", objects), ("NamespaceSelector", within))
     }
     return {
-        "image": image.reference(install.image_registry),
-        "version": image.number,
+        "image": image(config, PROMETHEUS),
+        "version": IMAGES[PROMETHEUS].number,
         "replicas": install.replicas,
         "serviceAccountName": account,
         **selectors,
@@ -144,10 +160,10 @@ def alertmanager_spec(
     config: "MonitoringConfig", configuration: "pulumi.Input[str]", secrets: "Sequence[pulumi.Input[str]]"
 ) -> Spec:
     """The Alertmanager resource, of the Secret with its configuration and those with what receivers need."""
-    install, image = config.install, IMAGES[ALERTMANAGER]
+    install = config.install
     return {
-        "image": image.reference(install.image_registry),
-        "version": image.number,
+        "image": image(config, ALERTMANAGER),
+        "version": IMAGES[ALERTMANAGER].number,
         "replicas": install.replicas,
         "configSecret": configuration,
         "secrets": list(secrets),
@@ -193,7 +209,7 @@ def kubelet_monitor() -> Spec:
     }
 
 
-def exporter_monitor(component: str, *, honor_labels: bool = False) -> Spec:
+def exporter_monitor(selector: dict[str, str], *, honor_labels: bool = False) -> Spec:
     """An exporter's pods, whose port is called metrics. Its own labels win where it tells of other objects."""
     endpoint: Spec = {"port": "metrics", "honorLabels": honor_labels}
     if not honor_labels:
@@ -201,7 +217,7 @@ def exporter_monitor(component: str, *, honor_labels: bool = False) -> Spec:
         endpoint["relabelings"] = [source]
     return {
         "jobLabel": "app.kubernetes.io/name",
-        "selector": {"matchLabels": labels(component)},
+        "selector": {"matchLabels": selector},
         "podMetricsEndpoints": [endpoint],
     }
 

@@ -4,7 +4,19 @@ from components.config.monitoring_types import ImageRegistry, Retention
 from components.config.pool_types import ChartRepository, ChartVersion
 from components.config.sections.base import Section
 from components.config.sections.network import PeerConfig
-from components.config.types import MemoryQuantity, Replicas, Switch
+from components.config.types import ImageRef, MemoryQuantity, Replicas, Switch
+
+
+class MonitoringImagesConfig(Section):
+    """Images by digest, of the versions that are pinned, in place of their tags."""
+
+    prometheus: ImageRef | None = None
+    alertmanager: ImageRef | None = None
+    grafana: ImageRef | None = None
+    dashboards: ImageRef | None = None
+    state_metrics: ImageRef | None = None
+    node_exporter: ImageRef | None = None
+    dcgm_exporter: ImageRef | None = None
 
 
 class InstallConfig(Section):
@@ -15,6 +27,7 @@ class InstallConfig(Section):
     """
 
     image_registry: ImageRegistry | None = None
+    images: MonitoringImagesConfig = MonitoringImagesConfig()
     replicas: Replicas = 1
     retention: Retention = "15d"
     storage: MemoryQuantity | None = None

@@ -105,6 +105,17 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
             "runbookUrl": None,
             "install": {
                 "imageRegistry": None,
+                "images": dict.fromkeys(
+                    (
+                        "prometheus",
+                        "alertmanager",
+                        "grafana",
+                        "dashboards",
+                        "stateMetrics",
+                        "nodeExporter",
+                        "dcgmExporter",
+                    )
+                ),
                 "replicas": 1,
                 "retention": "15d",
                 "storage": None,

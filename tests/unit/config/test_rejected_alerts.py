@@ -8,7 +8,7 @@ import pytest
 from components.config import LoadedConfig
 
 from .test_accepted import SMALLEST
-from .test_rejected import Mistakes
+from .test_rejected import EXAMPLE_IMAGE, Mistakes
 
 INSTALL = {"mode": "install"}
 HOOK = {"webhook": {"url": "hook"}}
@@ -112,6 +112,12 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         'model-serving:monitoring.install.imageRegistry: "https://mirror.example.com" is not an image registry; '
         "allowed: a registry, and a path in it if need be, in lower case and without scheme "
         + fix("monitoring.install.imageRegistry", "mirror.example.com"),
+    ),
+    "an image by its tag": (
+        {"monitoring": {**INSTALL, "install": {"images": {"nodeExporter": "quay.io/prometheus/node-exporter:v1.9.0"}}}},
+        'model-serving:monitoring.install.images.nodeExporter: "quay.io/prometheus/node-exporter:v1.9.0" is not an '
+        "image by digest; allowed: repository@sha256:<64 hex digits>; a tag alone can change under a running service "
+        + fix("monitoring.install.images.nodeExporter", EXAMPLE_IMAGE),
     ),
     "a retention without a unit": (
         {"monitoring": {**INSTALL, "install": {"retention": "15"}}},
