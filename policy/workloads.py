@@ -10,10 +10,22 @@ _LABELS = tuple(f"app.kubernetes.io/{name}" for name in ("part-of", "managed-by"
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|://[^/\s:@]+:[^/\s@]+@")
 
+# What the program itself deploys beside models, by the tags of components/planning.
+_RELEASES = (
+    "otel/opentelemetry-collector-contrib:0.142.0",
+    "kube-state-metrics/kube-state-metrics:v2.15.0",
+    "prometheus/node-exporter:v1.9.0",
+    "grafana/grafana:12.0.2",
+    "kiwigrid/k8s-sidecar:1.30.3",
+    "nvidia/k8s/dcgm-exporter:4.2.3-4.1.3-ubuntu22.04",
+)
+
 
 def _by_digest(resource: Resource, settings: Properties) -> Iterator[str]:
     for container in containers(pod_spec(resource) or {}):
-        if not _DIGEST.search(container["image"]) and container["image"] not in settings["releases"]:
+        # A mirror serves the same paths from another registry.
+        released = f"/{container['image']}".endswith(tuple(f"/{name}" for name in settings["releases"]))
+        if not _DIGEST.search(container["image"]) and not released:
             yield f"container {container['name']}: {container['image']} is not an image by digest"
 
 
@@ -108,8 +120,8 @@ RULES = (
             "releases": {
                 "type": "array",
                 "items": {"type": "string"},
-                "default": ["otel/opentelemetry-collector-contrib:0.142.0"],
-                "description": "images that may be named by a release's tag, such as the program's own defaults",
+                "default": [*_RELEASES],
+                "description": "images that may be named by a release's tag: the program's own defaults",
             }
         },
     ),
@@ -136,7 +148,7 @@ RULES = (
             "nodeAgents": {
                 "type": "array",
                 "items": {"type": "string"},
-                "default": ["log-collector"],
+                "default": ["log-collector", "node-metrics"],
                 "description": "components (app.kubernetes.io/component) whose DaemonSets may be root and see paths of "
                 "their node, under all other demands of the level",
             }

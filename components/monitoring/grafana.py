@@ -119,6 +119,30 @@ class Grafana(pulumi.ComponentResource):
                         "service_account_name": account,
                         "automount_service_account_token": False,
                         "security_context": planned.restricted_pod(),
+                        "init_containers": [
+                            {
+                                "name": planned.DASHBOARDS_SIDECAR,
+                                "restart_policy": "Always",  # it runs beside Grafana, and starts before it
+                                "image": planned.image(args.config, planned.DASHBOARDS_SIDECAR),
+                                "env": [
+                                    {"name": "LABEL", "value": "grafana_dashboard"},
+                                    {"name": "LABEL_VALUE", "value": "1"},
+                                    {"name": "RESOURCE", "value": "configmap"},
+                                    {"name": "METHOD", "value": "WATCH"},
+                                    {"name": "FOLDER", "value": _DASHBOARDS},
+                                    {"name": "NAMESPACE", "value": args.dashboards},
+                                ],
+                                "resources": {
+                                    "requests": {"cpu": "10m", "memory": "64Mi"},
+                                    "limits": {"memory": "256Mi"},
+                                },
+                                "security_context": planned.restricted_container(),
+                                "volume_mounts": [
+                                    {"name": "dashboards", "mount_path": _DASHBOARDS},
+                                    {"name": "token", "mount_path": token, "read_only": True},
+                                ],
+                            },
+                        ],
                         "containers": [
                             {
                                 "name": "grafana",
@@ -147,27 +171,6 @@ class Grafana(pulumi.ComponentResource):
                                         }
                                         for kind in ("datasources", "dashboards")
                                     ),
-                                ],
-                            },
-                            {
-                                "name": planned.DASHBOARDS_SIDECAR,
-                                "image": planned.image(args.config, planned.DASHBOARDS_SIDECAR),
-                                "env": [
-                                    {"name": "LABEL", "value": "grafana_dashboard"},
-                                    {"name": "LABEL_VALUE", "value": "1"},
-                                    {"name": "RESOURCE", "value": "configmap"},
-                                    {"name": "METHOD", "value": "WATCH"},
-                                    {"name": "FOLDER", "value": _DASHBOARDS},
-                                    {"name": "NAMESPACE", "value": args.dashboards},
-                                ],
-                                "resources": {
-                                    "requests": {"cpu": "10m", "memory": "64Mi"},
-                                    "limits": {"memory": "256Mi"},
-                                },
-                                "security_context": planned.restricted_container(),
-                                "volume_mounts": [
-                                    {"name": "dashboards", "mount_path": _DASHBOARDS},
-                                    {"name": "token", "mount_path": token, "read_only": True},
                                 ],
                             },
                         ],

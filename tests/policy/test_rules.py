@@ -126,8 +126,14 @@ KARPENTER = made(
 CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] = {
     "image-by-digest": (
         {"releases": ["otel/collector:1.0.0"]},
-        [deployment(), service(), agent(image="otel/collector:1.0.0")],
         [
+            deployment(),
+            service(),
+            agent(image="otel/collector:1.0.0"),
+            agent(image="localhost:5001/otel/collector:1.0.0"),
+        ],
+        [
+            (agent(image="hotel/collector:1.0.0"), "hotel/collector:1.0.0 is not an image by digest"),
             (agent(image="otel/collector:1.0.1"), "otel/collector:1.0.1 is not an image by digest"),
             (deployment(image="digits:latest"), "container server: digits:latest is not an image by digest"),
             (deployment({"initContainers": [CONTAINER | {"image": "busybox"}]}), "busybox"),

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from policy.workloads import RULES, Resource
 from tests.unit.components.recording import STACK, Recording, record
 
 POOL = {
@@ -97,10 +98,25 @@ def test_prometheus_takes_the_rules_and_monitors_of_this_stack_alone() -> None:
     assert server["spec"]["podMonitorSelector"] == {"matchLabels": labels}
 
 
+def test_the_policy_pack_takes_what_is_declared_but_for_production() -> None:
+    recording = installed(nodePools={"l4": POOL})
+    workloads = [
+        Resource(type=r.type, name=r.name, properties=r.inputs)
+        for r in recording.resources
+        if r.type.endswith((":Deployment", ":DaemonSet"))
+    ]
+    assert len(workloads) == 5
+    assert [message for rule in RULES for each in workloads for message in rule.violations(each, {})] == []
+    [by_digest] = [rule for rule in RULES if rule.name == "image-by-digest"]
+    refused = {each.name for each in workloads if list(by_digest.violations(each, {"releases": []}))}
+    assert refused == {each.name for each in workloads} - {"digits-server"}
+
+
 def test_images_come_from_a_mirror_under_their_own_paths() -> None:
     recording = installed(monitoring={"mode": "install", "install": {"imageRegistry": "mirror.example.com"}})
     [server] = [inputs for inputs in of(recording, "Prometheus").values() if "spec" in inputs]
-    images = [container["image"] for pod in pods(recording).values() for container in pod["containers"]]
+    kinds = ("initContainers", "containers")
+    images = [each["image"] for pod in pods(recording).values() for kind in kinds for each in pod.get(kind, [])]
     images = [image for image in [*images, server["spec"]["image"]] if "models/" not in image]
     assert all(image.startswith("mirror.example.com/") for image in images)
     assert f"mirror.example.com/prometheus/prometheus:v{server['spec']['version']}" in images
