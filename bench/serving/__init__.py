@@ -34,6 +34,8 @@ from toolchain import venv
 ROUNDS = 5
 SECONDS = 2.0
 STARTS = 5
+BATCH = 16
+"""Rows that this server may compute together. It is also measured with 1, as the peers that do not batch."""
 
 _LEAST = {"kserve": 8, "mlserver": 5, "mosec": 1.7, "bare": 0.75}
 """Ratio of requests per second, this server's by the peer's."""
@@ -76,7 +78,7 @@ def run(progress: Callable[[str], None]) -> list[Figure]:
         expected = np.asarray(in_process(folder / "model.onnx").run(None, {"pixels": pixels})[0])
 
         cold_start = _cold_start(folder, home, pixels, expected, progress)
-        servers = [running.enter_context(ours(folder, home, pixels, expected))]
+        servers = [running.enter_context(ours(folder, home, pixels, expected, batch)) for batch in (BATCH, 1)]
         for peer in PEERS:
             server = peer_server(peer, folder / "model.onnx", home, pixels, expected)
             servers.append(running.enter_context(server))
@@ -110,8 +112,8 @@ def _figures(
 ) -> list[Figure]:
     mine = measured["json"].rates
 
-    def ratio(name: str) -> float:
-        return statistics.median(a / b for a, b in zip(mine, measured[name].rates, strict=True))
+    def ratio(name: str, rates: list[float] = mine) -> float:
+        return statistics.median(a / b for a, b in zip(rates, measured[name].rates, strict=True))
 
     figures = [Figure(key="requests_per_second", value=round(statistics.median(mine)), unit="1/s")]
     for peer in PEERS:
@@ -120,6 +122,10 @@ def _figures(
     # The bare loop is no server that anybody could run.
     best = min(summaries[peer.name]["p99_ms"] for peer in PEERS if peer.name != "bare")
     figures += [
+        Figure(key="batching_gain", value=round(ratio("json_alone"), 2), unit="ratio"),
+        Figure(key="alone_vs_bare_loop", value=round(ratio("bare", measured["json_alone"].rates), 2), unit="ratio"),
+        Figure(key="alone_vs_mosec", value=round(ratio("mosec", measured["json_alone"].rates), 2), unit="ratio"),
+        Figure(key="alone_p99_ms", value=summaries["json_alone"]["p99_ms"], unit="ms"),
         Figure(key="binary_vs_json", value=round(1 / ratio("binary"), 2), unit="ratio"),
         Figure(key="grpc_requests_per_second", value=round(grpc_rate), unit="1/s"),
         Figure(key="p50_ms", value=summaries["json"]["p50_ms"], unit="ms"),

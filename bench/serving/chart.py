@@ -19,6 +19,8 @@ PANELS = (
 NAMES = {
     "json": "this server (JSON)",
     "binary": "this server (binary)",
+    "json_alone": "this server (JSON, no batching)",
+    "binary_alone": "this server (binary, no batching)",
     "bare": "bare loop (no server)",
     "kserve": "KServe SDK",
     "mlserver": "MLServer",
@@ -37,7 +39,7 @@ OURS, BARE, PEER = "#0b6e4f", "#9aa5b1", "#4a7fb5"
 def draw(servers: dict[str, dict[str, float]], path: str) -> None:
     """One panel a figure, one bar a server, the quickest at the top."""
     order = sorted(servers, key=lambda name: servers[name]["requests_per_second"])
-    colors = [OURS if name in ("json", "binary") else BARE if name == "bare" else PEER for name in order]
+    colors = [OURS if name.startswith(("json", "binary")) else BARE if name == "bare" else PEER for name in order]
     figure = Figure(figsize=(15, 0.36 * len(order) + 1.2), layout="constrained")
     for place, (axes, (key, title)) in enumerate(zip(figure.subplots(1, len(PANELS)), PANELS, strict=True)):
         values = [servers[name][key] for name in order]

@@ -46,25 +46,31 @@ class Server:
 
 
 @contextmanager
-def ours(folder: Path, home: Path, pixels: np.ndarray, expected: np.ndarray) -> Iterator[Server]:
-    """This server, with all its features on, as its container runs it; JSON and binary requests."""
+def ours(folder: Path, home: Path, pixels: np.ndarray, expected: np.ndarray, batch: int = 16) -> Iterator[Server]:
+    """This server, with all its features on, as its container runs it; JSON and binary requests.
+
+    Up to `batch` rows are computed together; with 1, each request by itself: targets `json_alone` and `binary_alone`.
+    """
     marker = uuid.uuid4().hex
     began = time.monotonic()
-    server = start(folder, home / "ours", MODEL_NAME="digits", THREADS=str(THREADS), BENCH_ID=marker)
+    settings = {"THREADS": str(THREADS), "MAX_BATCH_SIZE": str(batch)}
+    suffix = "" if batch > 1 else "_alone"
+    server = start(folder, home / f"ours{suffix}", MODEL_NAME="digits", BENCH_ID=marker, **settings)
     try:
         path = "/v2/models/digits/infer"
         as_json = json.dumps(v2_request("pixels", pixels)).encode()
         answer = _first_answer(f"{server.url}{path}", as_json, server.process)
         cold = time.monotonic() - began
-        compare("json", answer.json()["outputs"][0]["data"], expected)
+        data = answer.json()["outputs"][0]["data"]
+        compare("json", data, expected)
         body, headers = binary_request("pixels", pixels)
         raw = httpx.post(f"{server.url}{path}", content=body, headers=headers).raise_for_status().content
         compare("binary", np.frombuffer(raw[-expected.nbytes :], dtype=np.float32), expected)
         shared = {"port": server.port, "path": path}
         yield Server(
             targets=(
-                Target(name="json", body=as_json, headers=JSON, answer=answer.content, **shared),
-                Target(name="binary", body=body, headers=headers, answer=raw, **shared),
+                Target(name=f"json{suffix}", body=as_json, headers=JSON, answer=answer.content, **shared),
+                Target(name=f"binary{suffix}", body=body, headers=headers, answer=raw, **shared),
             ),
             marker=marker,
             cold_start_seconds=cold,

@@ -24,6 +24,7 @@ Run = Callable[[Tensors, Sequence[str]], Tensors]
 class _Waiting:
     request: InferRequest
     rows: int
+    small: bool
     answer: "asyncio.Future[Tensors]"
     since: float
 
@@ -40,7 +41,9 @@ class _Group:
 class Batcher:
     """Collects requests until there are `max_size` rows, or the first has waited `max_delay` seconds.
 
-    A batch that is due waits for a thread, and grows meanwhile. All methods belong to the event loop's thread.
+    A batch that is due waits for a thread, and grows meanwhile; one of small requests to a `quick` model is computed in
+    the event loop. Without a delay it is of the requests that arrived while the loop was at work. All methods belong to
+    the event loop's thread.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Batcher:
         threads: int,
         max_size: int,
         max_delay: float,
+        quick: Callable[[], bool],
         observe_wait: Callable[[float], None],
     ) -> None:
         self._run = run
@@ -58,12 +62,13 @@ class Batcher:
         self._free = threads
         self._max_size = max_size
         self._max_delay = max_delay
+        self._quick = quick
         self._observe_wait = observe_wait
         self._open: dict[tuple[Any, ...], _Group] = {}
         self._due: deque[tuple[tuple[Any, ...], _Group]] = deque()
 
-    async def infer(self, request: InferRequest) -> Tensors:
-        """The answers to one request.
+    async def infer(self, request: InferRequest, *, small: bool = False) -> Tensors:
+        """The answers to one request. A `small` one may be computed in the event loop.
 
         Raises: RequestError: the model refuses this request, whatever it says of the others.
         """
@@ -71,7 +76,7 @@ class Batcher:
         sizes = {len(values) for values in request.inputs.values()}
         # Inputs of different lengths have no rows in common; they get a group of their own, that nothing joins.
         rows = sizes.pop() if len(sizes) == 1 else self._max_size
-        waiting = _Waiting(request, rows, loop.create_future(), time.perf_counter())
+        waiting = _Waiting(request, rows, small, loop.create_future(), time.perf_counter())
         key = tuple((name, values.shape[1:]) for name, values in sorted(request.inputs.items()))
         group = self._open.get(key)
         if group is not None and group.rows + rows > self._max_size:
@@ -88,7 +93,7 @@ class Batcher:
         return await waiting.answer
 
     def _timed_out(self, key: tuple[Any, ...], group: _Group) -> None:
-        if self._free:
+        if self._free or self._at_once(group):
             self._close(key, group)
         else:
             # It stays open, so that it grows until a thread is free.
@@ -100,24 +105,35 @@ class Batcher:
             group.timer.cancel()
         if self._open.get(key) is group:
             del self._open[key]
-        if not self._free:
+        at_once = self._at_once(group)
+        if not self._free and not at_once:
             if (key, group) not in self._due:
                 self._due.append((key, group))
             return
         requests = [waiting for waiting in group.requests if not waiting.answer.done()]
         if not requests:
             return  # whoever asked has left
-        self._free -= 1
         now = time.perf_counter()
         for waiting in requests:
             self._observe_wait(now - waiting.since)
+        if at_once:
+            self._answer(requests, self._compute(requests))
+            return
+        self._free -= 1
         computing = asyncio.get_running_loop().run_in_executor(self._executor, self._compute, requests)
         computing.add_done_callback(lambda done: self._computed(requests, done))
+
+    def _at_once(self, group: _Group) -> bool:
+        return self._quick() and all(waiting.small for waiting in group.requests)
 
     def _computed(self, requests: list[_Waiting], done: "asyncio.Future[list[Tensors | Exception]]") -> None:
         self._free += 1
         error = done.exception()
-        answers: list[Tensors | BaseException] = [error] * len(requests) if error else list(done.result())
+        self._answer(requests, [error] * len(requests) if error else done.result())
+        while self._due and self._free:
+            self._close(*self._due.popleft())
+
+    def _answer(self, requests: list[_Waiting], answers: Sequence[Tensors | BaseException]) -> None:
         for waiting, answer in zip(requests, answers, strict=True):
             if waiting.answer.done():
                 continue
@@ -125,8 +141,6 @@ class Batcher:
                 waiting.answer.set_exception(answer)
             else:
                 waiting.answer.set_result(answer)
-        while self._due and self._free:
-            self._close(*self._due.popleft())
 
     def _compute(self, requests: list[_Waiting]) -> list[Tensors | Exception]:
         """In a thread: an answer or an error for each request."""

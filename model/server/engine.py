@@ -59,6 +59,7 @@ class Engine:
                 threads=self._settings.threads,
                 max_size=self._settings.max_batch_size,
                 max_delay=self._settings.max_batch_delay_seconds,
+                quick=lambda: self._pace <= AT_ONCE_SECONDS,
                 observe_wait=self._metrics.queue_seconds.observe,
             )
         self._session_run = model.session.run
@@ -112,7 +113,7 @@ class Engine:
     async def _batched(self, batcher: Batcher, size: int, decode: Decode, encode: Encode[T]) -> T:
         if size <= AT_ONCE_BYTES:
             request = decode()
-            outputs = await batcher.infer(request)
+            outputs = await batcher.infer(request, small=True)
         else:
             loop = asyncio.get_running_loop()
             request = await loop.run_in_executor(self._executor, decode)

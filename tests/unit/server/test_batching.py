@@ -38,14 +38,27 @@ def request(*rows: float, width: int = 1, outputs: Sequence[str] = ("y",)) -> In
 
 
 async def ask(
-    model: Doubling, requests: Sequence[InferRequest], *, max_size: int = 8, leave: int | None = None
+    model: Doubling,
+    requests: Sequence[InferRequest],
+    *,
+    max_size: int = 8,
+    max_delay: float = 0.01,
+    quick: bool = False,
+    leave: int | None = None,
 ) -> list:
-    """The answers or errors; the client of request `leave` leaves before it is computed."""
+    """The answers or errors; the client of request `leave` leaves before it is computed. Where it is `quick`, no thread
+    is free, ever."""
     with ThreadPoolExecutor(1) as executor:
         batcher = Batcher(
-            model, executor, threads=1, max_size=max_size, max_delay=0.01, observe_wait=lambda seconds: None
+            model,
+            executor,
+            threads=0 if quick else 1,
+            max_size=max_size,
+            max_delay=max_delay,
+            quick=lambda: quick,
+            observe_wait=lambda seconds: None,
         )
-        tasks = [asyncio.create_task(batcher.infer(one)) for one in requests]
+        tasks = [asyncio.create_task(batcher.infer(one, small=True)) for one in requests]
         await asyncio.sleep(0)
         if leave is not None:
             tasks[leave].cancel()
@@ -109,11 +122,21 @@ def test_who_left_is_not_computed_and_the_others_are() -> None:
     assert model.batches == [2]
 
 
-def test_many_at_once_are_all_right() -> None:
+def test_a_quick_model_needs_no_thread_and_takes_what_arrived_together() -> None:
+    model = Doubling()
+    requests = [request(1), request(13), request(3), request(4, 5)]
+    first, bad, third, last = asyncio.run(ask(model, requests, max_delay=0, quick=True))
+    assert isinstance(bad, RequestError)
+    assert (rows(first), rows(third), rows(last)) == ([2], [6], [8, 10])
+    assert model.batches == [5, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_many_at_once_are_all_right(quick: bool) -> None:
     model = Doubling()
     random = np.random.default_rng(0)
     requests = [request(*random.integers(100, 200, random.integers(1, 6))) for _ in range(300)]
-    answers = asyncio.run(ask(model, requests))
+    answers = asyncio.run(ask(model, requests, quick=quick))
     for one, answer in zip(requests, answers, strict=True):
         np.testing.assert_array_equal(answer["y"], one.inputs["x"] * 2)
     assert max(model.batches) <= 8
