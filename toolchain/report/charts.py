@@ -10,8 +10,8 @@ from toolchain.report.source import Line
 
 _WIDTH, _HEIGHT = 380, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 8, 20
-# Told apart by people who see no red or green too (Okabe and Ito's colours).
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+# Told apart by people who see no red or green too, nearly Okabe and Ito's.
+_COLOURS = ("#2a8fd6", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 # So many pods are named; the others are drawn.
 _NAMED = len(_COLOURS)
 

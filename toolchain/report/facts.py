@@ -102,7 +102,7 @@ class _Asker:
         latency = self._hour({what: each for what, each in asked.items() if each})
         ready = self._hour({"ready": server.ready()})
         recorded = f'namespace="{self._namespace}",model="{found.name}"'
-        left = self._lines(f"last_over_time(model:slo_budget_remaining:ratio{{{recorded}}}[10m])")
+        left = self._lines(f"model:slo_budget_remaining:ratio{{{recorded}}}")
         charts = (
             Chart(title="Requests per second", unit="", lines=rate),
             Chart(title="Failed requests", unit="%", lines=failed, limit=found.allowed_failures),

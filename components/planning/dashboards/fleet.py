@@ -36,7 +36,7 @@ def fleet_dashboard(config: "StackConfig") -> Dashboard:
             ],
         )
     if any(model.slo for model in config.models.values()):
-        left = f"last_over_time(model:slo_budget_remaining:ratio{{{target}}}[10m])"
+        left = f"model:slo_budget_remaining:ratio{{{target}}}"
         add_row(
             board,
             "Objectives",

@@ -111,8 +111,7 @@ def _objectives(target: str, slo: "SloConfig | None") -> list[Panel]:
     """What is left of the budgets, and how fast they go, from what the rules of slo.py record."""
     if slo is None:
         return []
-    # The rule of a budget is evaluated every five minutes, which is also how long a sample is found.
-    left = f"last_over_time(model:slo_budget_remaining:ratio{{{target}}}[10m])"
+    left = f"model:slo_budget_remaining:ratio{{{target}}}"
     ratios = []
     if slo.availability is not None:
         ratios.append(("availability", "model:request_errors", 1 - slo.availability / 100))
