@@ -153,7 +153,7 @@ def test_drift_is_found_told_and_taken_back(dev: Workspace, local_cluster: Local
     }
     for change in changes.values():
         patch("deployment", deployment, change)
-    patch("service", names["service"], '{"op": "replace", "path": "/spec/ports/0/port", "value": 81}')
+    patch("service", names["service"], '{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 8081}')
     kubectl("label", "serviceaccount", names["serviceaccount"], "app.kubernetes.io/part-of=other", "--overwrite")
     kubectl("delete", policy)
 
@@ -167,7 +167,7 @@ def test_drift_is_found_told_and_taken_back(dev: Workspace, local_cluster: Local
         "spec.template.spec.terminationGracePeriodSeconds: 40 -> 5",
         "spec.template.spec.containers[0].securityContext.readOnlyRootFilesystem: True -> False",
         "spec.strategy.rollingUpdate.maxSurge: 1 -> 3",
-        "spec.ports[0].port: 80 -> 81",
+        "spec.ports[0].targetPort: http -> 8081",
         'metadata.labels["app.kubernetes.io/part-of"]: model-serving -> other',
         "  is gone",
     ):

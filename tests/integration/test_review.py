@@ -1,5 +1,6 @@
 """From a fresh clone to a comment on a changed model: the commands of docs/pull-requests.md, to the letter."""
 
+import os
 import subprocess
 import uuid
 from pathlib import Path
@@ -62,8 +63,12 @@ def test_a_kept_preview_gives_the_same_in_any_ci(clone: Workspace) -> None:
 
 
 def test_a_cluster_that_does_not_answer_is_said(clone: Workspace) -> None:
-    """And what is no longer there when the changed files are counted."""
-    nowhere = clone.path / "nowhere.yaml"
+    """A stack of somebody's own cluster, with the tools on the path as somebody's own."""
+    tools = clone.path.parent / "tools"
+    tools.mkdir()
+    for program in Path(clone.env["PATH"].partition(os.pathsep)[0]).iterdir():
+        (tools / program.name).symlink_to(program)
+    nowhere = clone.path.parent / "nowhere.yaml"
     nowhere.write_text(
         "{apiVersion: v1, kind: Config, current-context: a, users: [{name: a, user: {}}],"
         " clusters: [{name: a, cluster: {server: 'https://127.0.0.1:9'}}],"
@@ -71,13 +76,14 @@ def test_a_cluster_that_does_not_answer_is_said(clone: Workspace) -> None:
     )
     before = clone.read_config()
     clone.set_config(cluster="a", models={"digits": {"image": f"registry.example.com/digits@sha256:{'0' * 64}"}})
-    clone.extra_env["KUBECONFIG"] = str(nowhere)
+    clone.extra_env |= {"KUBECONFIG": str(nowhere), "PATH": f"{tools}{os.pathsep}{clone.env['PATH']}"}
     try:
         text = run(clone, "make comment")
     finally:
-        del clone.extra_env["KUBECONFIG"]
+        del clone.extra_env["KUBECONFIG"], clone.extra_env["PATH"]
         clone.write_config(before)
     assert "- `cluster not reached: this preview saw no live state`" in text
+    assert "7 created" in text
 
 
 def test_what_is_no_preview_is_refused(clone: Workspace, tmp_path: Path) -> None:
