@@ -20,13 +20,16 @@ from components.report import reported_user_errors
 with reported_user_errors():
     config, secrets = StackConfig.load()
     check_capacity(pulumi.get_stack(), config)
-    fetch_charts(pulumi.get_stack(), config.charts)
-    stack = ModelStack(
-        "models",
-        ModelStackArgs(stack=pulumi.get_stack(), config=config, secrets=secrets),
-        pulumi.ResourceOptions(provider=cluster_provider(config.cluster, secrets)),
-    )
-    pulumi.export("namespace", stack.namespace)
-    pulumi.export("nodePools", {name: pool.plan.told() for name, pool in stack.pools.items()})
+    args = ModelStackArgs(stack=pulumi.get_stack(), config=config, secrets=secrets)
+    if config.cluster.docker:
+        from components.docker_stack import DockerStack
+
+        stack = DockerStack("models", args)
+    else:
+        fetch_charts(pulumi.get_stack(), config.charts)
+        provider = cluster_provider(config.cluster, secrets)
+        stack = ModelStack("models", args, pulumi.ResourceOptions(provider=provider))
+        pulumi.export("namespace", stack.namespace)
+        pulumi.export("nodePools", {name: pool.plan.told() for name, pool in stack.pools.items()})
     pulumi.export("models", {name: model.summary() for name, model in stack.models.items()})
     pulumi.export("capacity", usage(*asked_and_there(pulumi.get_stack(), config), config.prices))

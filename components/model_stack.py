@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace, Secret
 
+from components.built_images import built_images
 from components.config import GpuConfig, StackConfig
 from components.gpu_node_pool import gpu_node_pool
-from components.model_image import ModelImage, ModelImageArgs
 from components.network_policy import NetworkPolicies, NetworkPoliciesArgs
 from components.planning import names, network, settings
 from components.planning.pools import NodePool
@@ -36,7 +36,7 @@ class ModelStack(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:stack:ModelStack", name, None, opts)
-        builds = self._builds(args)
+        builds = built_images(args.stack, args.config, args.secrets, self)
         namespace = Namespace(
             f"{name}-namespace",
             metadata={"name": args.config.namespace, "labels": names.namespace_labels()},
@@ -198,35 +198,6 @@ class ModelStack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         return secret.metadata.apply(lambda metadata: metadata.name or "")
-
-    def _builds(self, args: ModelStackArgs) -> Mapping[str, ModelImage]:
-        """The images that are built here, by model. The others are promoted by their digest."""
-        registry, signing = args.config.registry, args.config.signing
-        return {
-            model: ModelImage(
-                model,
-                ModelImageArgs(
-                    model=model,
-                    stack=args.stack,
-                    framework=config.source.framework,
-                    source=config.source.path,
-                    runtime=config.runtime,
-                    accelerator=config.accelerator,
-                    artifact=config.source.artifact,
-                    quantization_loss=config.source.quantization.max_loss if config.source.quantization else None,
-                    public_key=signing.public_key if signing else None,
-                    signing_key=args.secrets[signing.private_key] if signing and signing.private_key else None,
-                    repository=registry.repository,
-                    platforms=args.config.image.platforms,
-                    proxy=args.config.proxy,
-                    ca_bundle=args.config.ca_bundle,
-                ),
-                pulumi.ResourceOptions(parent=self),
-            )
-            for model, config in args.config.models.items()
-            # The configuration is checked: with a source there is a registry.
-            if config.source is not None and registry is not None
-        }
 
 
 def _policies(stack: str, config: StackConfig) -> dict[str, network.Policy]:

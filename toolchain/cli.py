@@ -210,7 +210,7 @@ def install(
         list[str] | None,
         typer.Argument(
             help="Only these: actionlint, helm, metrics-server, kwok, karpenter, monitoring, prometheus, "
-            "prometheus-adapter, docker, log-collector."
+            "prometheus-adapter, docker, docker-plugin, log-collector."
         ),
     ] = None,
 ) -> None:

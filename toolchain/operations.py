@@ -44,7 +44,7 @@ def preview(stack: Stack, progress: Progress) -> int:
         with lock.of_stack(stack):
             ready(stack, progress)
             code = engine.operate(stack, "preview", refresh_option(stack), events)
-        return code or _compare_with_the_cluster(stack, events)
+        return code if code or stack.docker else _compare_with_the_cluster(stack, events)
 
 
 def refresh_option(stack: Stack) -> list[str]:
@@ -177,7 +177,10 @@ def status(stack: Stack) -> None:
         out.print(f"stack {stack.name}: nothing deployed", markup=False)
         return
     for name, model in outputs["models"].items():
-        out.print(f"{name}: {model['url']}  {model['image']}", markup=False)
+        where = " ".join(model["urls"]) if stack.docker else model["url"]
+        out.print(f"{name}: {where}  {model['image']}", markup=False)
+    if stack.docker:
+        return
     if stack.local and local.kubeconfig() is None:
         out.print("the cluster does not run: make up", markup=False)
         return
@@ -191,6 +194,8 @@ def status(stack: Stack) -> None:
 
 def explain(stack: Stack) -> None:
     """After a failed update: print why the models' containers do not run, as far as the cluster tells."""
+    if stack.docker:
+        return  # the error itself has the end of a container's log
     try:
         pods = Kube(stack).pods(stack.namespace)
     except ToolchainError as error:

@@ -1,9 +1,11 @@
 """Asking a deployed model for an answer that is known."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from rich.markup import escape
 
 from toolchain import engine, paths
@@ -11,6 +13,9 @@ from toolchain.errors import ToolchainError
 from toolchain.kube import Kube
 from toolchain.progress import out
 from toolchain.stack import Stack
+
+# To a model, as its entry in the stack's outputs says: a path and a request give an answer.
+Send = Callable[[dict[str, Any], str, Any], Any]
 
 
 def predict(stack: Stack, model: str | None) -> bool:
@@ -28,15 +33,30 @@ def predict(stack: Stack, model: str | None) -> bool:
         raise ToolchainError(
             f"predict with {model}", f"stack {stack.name} has: {', '.join(models)}", "Give MODEL=<name>."
         )
-    kube = Kube(stack)
+    send = _to_container if stack.docker else _through_cluster(Kube(stack), deployed["namespace"])
     right = True
     for name, entry in models.items():
         if model in (None, name):
-            right &= _predict_one(stack, kube, deployed["namespace"], name, entry, asked=model is not None)
+            right &= _predict_one(stack, send, name, entry, asked=model is not None)
     return right
 
 
-def _predict_one(stack: Stack, kube: Kube, namespace: str, name: str, entry: dict[str, Any], *, asked: bool) -> bool:
+def _through_cluster(kube: Kube, namespace: str) -> Send:
+    def send(entry: dict[str, Any], path: str, request: Any) -> Any:
+        return kube.post_to_service(namespace, entry["service"], entry["port"], path, request).json()
+
+    return send
+
+
+def _to_container(entry: dict[str, Any], path: str, request: Any) -> Any:
+    url = f"{entry['urls'][0]}/{path}"
+    try:
+        return httpx2.post(url, json=request, timeout=60).raise_for_status().json()
+    except httpx2.HTTPError as error:
+        raise ToolchainError(f"ask {url}", str(error)) from None
+
+
+def _predict_one(stack: Stack, send: Send, name: str, entry: dict[str, Any], *, asked: bool) -> bool:
     folder = _examples(stack, name)
     files = sorted(folder.glob("*.json")) if folder else []
     if not files:
@@ -47,10 +67,7 @@ def _predict_one(stack: Stack, kube: Kube, namespace: str, name: str, entry: dic
     all_right = True
     for file in files:
         example = json.loads(file.read_text())
-        response = kube.post_to_service(
-            namespace, entry["service"], entry["port"], f"v2/models/{name}/infer", example["request"]
-        )
-        answer, expected = label(response.json()), example["expected"]
+        answer, expected = label(send(entry, f"v2/models/{name}/infer", example["request"])), example["expected"]
         right = is_right(answer, expected)
         shown_expected = escape(str(expected.get("label", expected.get("value"))))
         verdict = "[green]right[/green]" if right else f"[red]wrong[/red], expected {shown_expected}"

@@ -45,6 +45,12 @@ def _recover(stack: Stack, progress: Progress) -> int:
             "the local cluster does not run, so nobody can tell what is there",
             f"Run first: python3 -m toolchain start --stack {stack.name}",
         )
+    if stack.docker:
+        raise ToolchainError(
+            f"recover stack {stack.name}",
+            "without a cluster there is nobody who knows what was being created",
+            f"Run: pulumi cancel --stack {stack.name}; then look for containers of it: docker ps",
+        )
     engine.prepare(stack, progress)
     engine.capture(stack, ["cancel", stack.name, "--yes"])
     state = json.loads(engine.capture(stack, ["stack", "export", "--stack", stack.name]))

@@ -12,6 +12,7 @@ from toolchain.errors import ToolchainError
 
 NAMESPACE = "model-serving"
 LOCAL = "local"
+DOCKER = "docker"
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,6 +45,11 @@ class Stack:
     def local(self) -> bool:
         """Whether the cluster, registry and builder of this stack are the toolchain's business."""
         return self.context == LOCAL
+
+    @property
+    def docker(self) -> bool:
+        """Whether the models are containers of this machine, and there is no cluster to ask about them."""
+        return self.context == DOCKER
 
     @property
     def context(self) -> str | None:

@@ -7,6 +7,7 @@ a test keeps both in step. Python packages are pinned by the requirements files.
 PULUMI = "3.259.0"
 DOCKER_BUILD_PLUGIN = "0.0.22"
 KUBERNETES_PLUGIN = "4.34.2"
+DOCKER_PLUGIN = "5.2.0"
 
 KUBERNETES = "1.34.4"
 ETCD = "3.6.6"

@@ -8,7 +8,8 @@ from components.config.problems import Path, Problem
 
 
 def problems(given: Given) -> Iterator[Problem]:
-    """The mistakes of section `docker`."""
+    """The mistakes of section `docker`, and what needs Kubernetes where there is none."""
+    yield from without_cluster(given)
     section = given.data.get("docker")
     if isinstance(section, dict) and isinstance(section.get("database"), dict):
         yield from _database(given)
@@ -54,3 +55,77 @@ def _database(given: Given) -> Iterator[Problem]:
             message = f"docker.database has one database at {host}, and another one is asked for there"
             fix = "let port, name, user and password be the same, or name another host"
             yield Problem(path=path, message=message, fix=fix)
+
+
+# What a stack without a cluster says in vain, and why.
+_OF_CLUSTERS = {
+    "namespace": "containers are in a network of their own",
+    "nodePools": "there is one node, this machine",
+    "gpuSupport": "GPUs need NVIDIA's container toolkit on this machine",
+    "network": "Docker has no network policies",
+    "monitoring": "nothing scrapes containers",
+    "alerts": "nothing scrapes containers",
+    "charts": "a chart is of Kubernetes' objects",
+    "logs": "the logs are the engine's (`docker logs`)",
+    "protect": "containers are replaced, and so deleted, at every change",
+}
+_OF_PODS = {
+    "ingress": "each container has a port of 127.0.0.1",
+    "route": "each container has a port of 127.0.0.1",
+    "service": "each container has a port of 127.0.0.1",
+    "canary": "nothing divides requests",
+    "network": "Docker has no network policies",
+    "spread": "there is one node, this machine",
+    "nodePool": "there is one node, this machine",
+    "gpus": "accelerator: cuda asks for a GPU of this machine",
+    "disruptionBudget": "there are no nodes to drain",
+    "priorityClass": "there is no scheduler",
+    "rollout": "a container is replaced at once",
+    "identity": "a container has no account of a cloud",
+    "slo": "nothing alerts",
+}
+
+
+def without_cluster(given: Given) -> Iterator[Problem]:
+    """What needs Kubernetes, where the cluster is docker."""
+    cluster = given.data.get("cluster")
+    if (cluster.get("context") if isinstance(cluster, dict) else cluster) != "docker":
+        return
+
+    def refused(path: Path, why: str) -> Problem:
+        message = f"needs Kubernetes, and the stack's cluster is docker: {why}"
+        return Problem(path=path, message=message, fix=given.commands.remove(path))
+
+    for key, why in _OF_CLUSTERS.items():
+        if key in given.data:
+            yield refused((key,), why)
+    registry = given.data.get("registry")
+    if isinstance(registry, dict) and "pullSecret" in registry:
+        yield refused(("registry", "pullSecret"), "images are pulled with this machine's own login")
+    for path, secret in _secrets(given):
+        for key in ("secretRef", "external"):
+            if key in secret:
+                yield refused((*path, key), "its value is in a cluster; allowed: config")
+    for name, model in models_of(given.data):
+        where: Path = ("models", name)
+        for key, why in _OF_PODS.items():
+            if key in model:
+                yield refused((*where, key), why)
+        files, replicas = model.get("files"), model.get("replicas")
+        for key in ("claim", "csi"):
+            if isinstance(files, dict) and key in files:
+                yield refused((*where, "files", key), "it is a cluster's volume; allowed: image")
+        if isinstance(replicas, dict) and replicas.get("max") != replicas.get("min", 1):
+            yield refused((*where, "replicas"), "nothing scales by load; allowed: a number")
+
+
+def _secrets(given: Given) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    for path, holder in [((), given.data), *((("models", name), model) for name, model in models_of(given.data))]:
+        listed = holder.get("secrets")
+        places: list[tuple[Path, Any]] = []
+        for index, value in enumerate(listed if isinstance(listed, list) else ()):
+            places.append(((*path, "secrets", index), value))
+        database = holder.get("database")
+        if isinstance(database, dict):
+            places.append(((*path, "database", "password"), database.get("password")))
+        yield from ((place, value) for place, value in places if isinstance(value, dict))

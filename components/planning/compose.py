@@ -248,7 +248,9 @@ def _add_database(database: "DatabaseConfig", config: "LocalDatabaseConfig", par
 def _pool(stack: str, config: "StackConfig", model: "ModelConfig") -> NodePool | None:
     """The model's pool. Of another stack's, only the model tells whether it has GPUs."""
     if model.node_pool is None:
-        return None
+        # Without a cluster there are no pools to name.
+        here = config.cluster.docker and model.accelerator == "cuda"
+        return NodePool(provider="docker", node_selector={}, gpu_resource=WHOLE_GPU) if here else None
     pool = config.node_pools[model.node_pool]
     if pool.provider != "stack":
         return node_pool(stack, model.node_pool, pool)

@@ -19,6 +19,8 @@ def left_out(config: "StackConfig") -> Iterator[str]:
         yield "registry.pullSecret: images are pulled with this machine's own login (`docker login`)."
     if config.monitoring.on:
         yield "monitoring: nothing asks for the metrics, and nothing alerts."
+    if config.charts:
+        yield f"charts ({', '.join(config.charts)}): not installed."
     if config.node_pools:
         yield f"nodePools ({', '.join(config.node_pools)}): there is one node, this machine, with the GPUs that it has."
     if config.gpu_support is not None:
@@ -45,6 +47,8 @@ def _of_model(model: "ModelConfig", config: "StackConfig") -> Iterator[str]:
     for key, value in (("disruptionBudget", model.disruption_budget), ("priorityClass", model.priority_class)):
         if value is not None:
             yield f"{key}: there are no nodes to drain or share."
+    if model.slo is not None:
+        yield "slo: nothing alerts."
     if model.identity is not None:
         yield "identity: a container has no account of a cloud."
     if model.network.allow_from or model.network.allow_to:

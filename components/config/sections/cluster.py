@@ -9,6 +9,9 @@ from components.config.sections.base import Section, from_text
 from components.config.settings_types import OutputName, StackReferenceName
 from components.config.types import ClusterName, SecretKey
 
+# In place of a context's name.
+DOCKER = "docker"
+
 
 class StackOutputConfig(Section):
     """An output of another stack, such as of the one that made the cluster. It is treated as a secret."""
@@ -36,6 +39,11 @@ class ClusterConfig(Section):
         return self
 
     @property
+    def docker(self) -> bool:
+        """Whether there is none: the models are containers of this machine's Docker Engine."""
+        return self.context == DOCKER
+
+    @property
     def identifier(self) -> str:
         """What the cluster is known by, on every machine and whatever its address or credentials become."""
         if self.from_ is not None:
@@ -48,8 +56,9 @@ Cluster = Annotated[
     BeforeValidator(from_text("context", ClusterName), json_schema_input_type=ClusterName | ClusterConfig),
     Field(
         title="cluster name",
-        description='"local" (the current context of your kubeconfig), the name of a kubeconfig context, or a section '
-        "with kubeconfig (the key of a secret) or from (another stack's output)",
+        description='"local" (the current context of your kubeconfig), "docker" (none: containers of this machine), '
+        "the name of a kubeconfig context, or a section with kubeconfig (the key of a secret) or from (another stack's "
+        "output)",
         examples=["local"],
     ),
 ]

@@ -26,8 +26,8 @@ SECTIONS = (
     "logs"
 )
 CLUSTER = (
-    '"local" (the current context of your kubeconfig), the name of a kubeconfig context, or a section with kubeconfig '
-    "(the key of a secret) or from (another stack's output)"
+    '"local" (the current context of your kubeconfig), "docker" (none: containers of this machine), the name of a '
+    "kubeconfig context, or a section with kubeconfig (the key of a secret) or from (another stack's output)"
 )
 SECRET = (
     'the key of a secret (1 to 63 letters, digits, "-", "_" and ".", starting with a letter), or a section with one of '

@@ -70,3 +70,77 @@ def test_rejected(name: str, mistakes: Mistakes) -> None:
     config, line = CASES[name]
     uses_secret = "dbPassword" in str(config)
     assert mistakes(config, secrets={"dbPassword": "hunter2"} if uses_secret else {}) == [line]
+
+
+def alone(model: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"cluster": "docker", "models": {"digits": {"image": IMAGE} | model}, **more}
+
+
+PORT = "each container has a port of 127.0.0.1"
+NODE = "there is one node, this machine"
+GATEWAY = {"name": "shared", "namespace": "gateways"}
+WITHOUT_CLUSTER: dict[str, tuple[dict[str, Any], str, str]] = {
+    "namespace": (alone({}, namespace="models"), "namespace", "containers are in a network of their own"),
+    "pools": (
+        alone({}, nodePools={"l4": {"provider": "existing", "nodeSelector": {"a": "b"}}}),
+        "nodePools",
+        NODE,
+    ),
+    "policies": (alone({}, network={"defaultDeny": False}), "network", "Docker has no network policies"),
+    "monitoring": (alone({}, monitoring={"mode": "existing"}), "monitoring", "nothing scrapes containers"),
+    "protection": (
+        alone({}, protect=True),
+        "protect",
+        "containers are replaced, and so deleted, at every change",
+    ),
+    "pull secret": (
+        alone({}, registry={"repository": "r.example.com/m", "pullSecret": "login"}),
+        "registry.pullSecret",
+        "images are pulled with this machine's own login",
+    ),
+    "a Service": (alone({"service": {"type": "NodePort"}}), "models.digits.service", PORT),
+    "an Ingress": (
+        alone({"ingress": {"host": "d.example.com", "controllerNamespace": "x"}}),
+        "models.digits.ingress",
+        PORT,
+    ),
+    "a route": (alone({"route": {"host": "d.example.com", "gateway": GATEWAY}}), "models.digits.route", PORT),
+    "spread": (alone({"spread": {"zone": "required"}}), "models.digits.spread", NODE),
+    "a budget": (
+        alone({"replicas": 2, "disruptionBudget": {"maxUnavailable": 1}}),
+        "models.digits.disruptionBudget",
+        "there are no nodes to drain",
+    ),
+    "a priority": (alone({"priorityClass": "online"}), "models.digits.priorityClass", "there is no scheduler"),
+    "a rollout": (alone({"rollout": {"maxSurge": 2}}), "models.digits.rollout", "a container is replaced at once"),
+    "an identity": (
+        alone({"identity": {"gke": "models@acme.iam.gserviceaccount.com"}}),
+        "models.digits.identity",
+        "a container has no account of a cloud",
+    ),
+    "a claim": (
+        alone({"runtime": "triton", "files": {"claim": "weights"}}),
+        "models.digits.files.claim",
+        "it is a cluster's volume; allowed: image",
+    ),
+    "an autoscaler": (
+        alone({"replicas": {"min": 1, "max": 2}}),
+        "models.digits.replicas",
+        "nothing scales by load; allowed: a number",
+    ),
+    "a Secret": (
+        alone({"secrets": [{"secretRef": {"name": "login", "key": "token"}}]}),
+        "models.digits.secrets[0].secretRef",
+        "its value is in a cluster; allowed: config",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_CLUSTER)
+def test_what_needs_kubernetes_is_refused_where_there_is_none(name: str, mistakes: Mistakes) -> None:
+    config, path, why = WITHOUT_CLUSTER[name]
+    quoted = f"model-serving:{path}" if "." not in path else f"--path 'model-serving:{path}'"
+    assert mistakes(config) == [
+        f"model-serving:{path}: needs Kubernetes, and the stack's cluster is docker: {why} "
+        f"-> pulumi config rm {quoted} --stack dev"
+    ]

@@ -51,7 +51,11 @@ def test_every_kubernetes_module_is_of_one_release() -> None:
 
 @pytest.mark.parametrize(
     ("package", "version"),
-    [("pulumi-kubernetes", versions.KUBERNETES_PLUGIN), ("pulumi-docker-build", versions.DOCKER_BUILD_PLUGIN)],
+    [
+        ("pulumi-kubernetes", versions.KUBERNETES_PLUGIN),
+        ("pulumi-docker-build", versions.DOCKER_BUILD_PLUGIN),
+        ("pulumi-docker", versions.DOCKER_PLUGIN),
+    ],
 )
 def test_the_programs_sdk_asks_for_the_plugin_that_is_installed(package: str, version: str) -> None:
     requirements = (paths.REPOSITORY / "requirements.txt").read_text()

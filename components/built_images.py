@@ -1,0 +1,40 @@
+"""The images that a stack builds."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from components.config import StackConfig
+from components.model_image import ModelImage, ModelImageArgs
+
+
+def built_images(
+    stack: str, config: StackConfig, secrets: Mapping[str, pulumi.Input[str]], parent: pulumi.Resource
+) -> Mapping[str, ModelImage]:
+    """The images that are built here, by model. The others are promoted by their digest."""
+    registry, signing = config.registry, config.signing
+    return {
+        name: ModelImage(
+            name,
+            ModelImageArgs(
+                model=name,
+                stack=stack,
+                framework=model.source.framework,
+                source=model.source.path,
+                runtime=model.runtime,
+                accelerator=model.accelerator,
+                artifact=model.source.artifact,
+                quantization_loss=model.source.quantization.max_loss if model.source.quantization else None,
+                public_key=signing.public_key if signing else None,
+                signing_key=secrets[signing.private_key] if signing and signing.private_key else None,
+                repository=registry.repository,
+                platforms=config.image.platforms,
+                proxy=config.proxy,
+                ca_bundle=config.ca_bundle,
+            ),
+            pulumi.ResourceOptions(parent=parent),
+        )
+        for name, model in config.models.items()
+        # The configuration is checked: with a source there is a registry.
+        if model.source is not None and registry is not None
+    }
