@@ -59,6 +59,7 @@ def start_in_docker(data: Path, tools: Path, *, insecure: Sequence[str]) -> None
     """Run BuildKit in the Docker Engine and make it buildx's current builder."""
     folder = configuration_folder(data)
     if (folder / "instances" / NAME).exists():
+        _select(folder, tools)
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -67,10 +68,11 @@ def start_in_docker(data: Path, tools: Path, *, insecure: Sequence[str]) -> None
     # On the host's network, "localhost" is where the registry is published.
     options = ["--driver", "docker-container", "--driver-opt", "network=host", "--buildkitd-config", str(file)]
     shell.run(
-        [_program("buildx", tools), "create", "--name", NAME, *options, "--use", "--bootstrap"],
+        [_program("buildx", tools), "create", "--name", NAME, *options, "--bootstrap"],
         "start the image builder",
         environment={"BUILDX_CONFIG": str(folder)},
     )
+    _select(folder, tools)
 
 
 def stop_in_docker(data: Path, tools: Path) -> None:
@@ -143,12 +145,30 @@ def _register(data: Path, tools: Path, endpoint: Path) -> None:
     instance = folder / "instances" / NAME
     address = f"unix://{endpoint}"
     if instance.exists() and address in instance.read_text():
+        _select(folder, tools)
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shell.run(
-        [_program("buildx", tools), "create", "--name", NAME, "--driver", "remote", "--use", address],
+        [_program("buildx", tools), "create", "--name", NAME, "--driver", "remote", address],
         "register the builder",
+        environment={"BUILDX_CONFIG": str(folder), "DOCKER_CONFIG": str(folder)},
+    )
+    _select(folder, tools)
+
+
+def _select(folder: Path, tools: Path) -> None:
+    """Make it the current builder, whichever Docker Engine is spoken to beside.
+
+    buildx keeps the choice for one Engine's address, and forgets it as soon as it is asked with another.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        chosen = json.loads((folder / "current").read_text())
+        if chosen.get("Global") and chosen.get("Name") == NAME:
+            return
+    shell.run(
+        [_program("buildx", tools), "use", "--global", NAME],
+        "choose the builder",
         environment={"BUILDX_CONFIG": str(folder), "DOCKER_CONFIG": str(folder)},
     )
 
