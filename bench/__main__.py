@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BENCHMARKS = {
     "main_job": "the whole job, warm: up, up again, new weights; the image; the server's start and memory; the answers",
     "preview": "pulumi preview of stack dev against a flat hand-written program with the same resources",
+    "policies": "what the policy pack adds to a preview",
     "serving": "this server beside others: requests per second, tail latency, cold start; a heavy model",
     "hostile": "thousands of bad requests of 25 families: errors of the server, restarts, growth of memory",
     "scale": "a preview of up to 100 models, and over a bare loop; 50 models with GPUs on simulated nodes",
