@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+from policy.rule import Resource
+from policy.rules import RULES
+
 from .recording import STACK, Recording, record
 
 CREDENTIAL = "Bearer canary-5d2c"
@@ -43,3 +46,11 @@ def test_the_receivers_credential_is_a_secret_and_nowhere_else() -> None:
     assert CREDENTIAL not in json.dumps(others)
     mounted = {v["name"]: v for v in made["DaemonSet"].inputs["spec"]["template"]["spec"]["volumes"]}
     assert mounted["secret"]["secret"]["secretName"] == "logs-credentials-7f3a9c21"
+
+
+def test_the_policies_have_nothing_against_it() -> None:
+    made = [
+        Resource(type=r.type, name=r.name, properties=r.inputs) for r in of_logs(collected({"target": "file"})).values()
+    ]
+    told = [told for rule in RULES if not rule.of_stack for one in made for told in rule.violations(one, {})]
+    assert told == []
