@@ -8,11 +8,8 @@ they decode what a real one would be sent.
 import gzip
 import json
 import os
-import re
 import secrets
 import signal
-import subprocess
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -278,34 +275,6 @@ def test_what_a_receiver_refuses_waits_and_arrives_once(deployed: Deployed, targ
         assert sent_to == path
         assert headers["authorization"] == f"Bearer {CREDENTIAL}"
         assert headers.get("x-scope-orgid") == tenant.get("tenant")
-
-
-def test_a_person_follows_all_pods_those_that_join_too_until_ctrl_c(deployed: Deployed, tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    with output.open("wb") as file:
-        following = subprocess.Popen(
-            [sys.executable, "-m", "toolchain", "logs", "--stack", STACK, "--model", "digits", "--since", "1s"],
-            cwd=deployed.workspace.path,
-            env=deployed.workspace.environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # nobody's & ignores it
-        )
-    try:
-        deployed.write(300_000, 300_010)
-        before = deployed.writers
-        wait_until(lambda: all(f"{pod} warning line number=300008" in output.read_text() for pod in before), "followed")
-        deployed.cluster.kubectl("delete", "pod", before[0], namespace=STACK)
-        deployed.cluster.kubectl("rollout", "status", "deployment", "--timeout=60s", namespace=STACK)
-        [joined] = set(deployed.writers) - set(before)
-        deployed.write(300_010, 300_020)
-        wait_until(lambda: f"{joined} warning line number=300018" in output.read_text(), "the pod that joined")
-        following.send_signal(signal.SIGINT)
-        assert following.wait(timeout=30) == 130
-    finally:
-        following.kill()
-    shown = re.findall(rf"^{before[1]} .*?(30000\d|30001\d)", output.read_text(), re.MULTILINE)
-    assert [int(number) for number in shown] == list(range(300_000, 300_020))
 
 
 def test_no_secret_is_in_logs_state_configuration_or_on_the_nodes_disk(deployed: Deployed) -> None:
