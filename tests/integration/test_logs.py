@@ -8,8 +8,11 @@ they decode what a real one would be sent.
 import gzip
 import json
 import os
+import re
 import secrets
 import signal
+import subprocess
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -212,7 +215,7 @@ def deployed(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFacto
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", STACK, check=False)
 
 
-def test_every_line_is_stored_once_and_in_order_through_restarts(deployed: Deployed) -> None:
+def test_every_line_is_stored_once_and_in_order_through_a_restart(deployed: Deployed) -> None:
     pods = deployed.writers
     each = LINES // len(pods)
     deployed.write(0, each)
@@ -221,13 +224,30 @@ def test_every_line_is_stored_once_and_in_order_through_restarts(deployed: Deplo
     deployed.kubectl("delete", "pod", first)
     deployed.kubectl("rollout", "status", "daemonset", "--timeout=60s")
     assert deployed.collector() != first
-    at_restart = count(deployed.stored())
-    uid = deployed.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}")
-    wait_until(lambda: count(deployed.stored()) > at_restart, "the second collector goes on")
-    kill(uid)
-    assert count(deployed.stored()) < LINES, "the collector was killed when all was stored: nothing was tested"
+    assert count(deployed.stored()) < LINES, "all was stored before the restart was over: nothing was tested"
     wait_until(lambda: count(deployed.stored()) >= LINES, "all lines are stored")
     assert numbers(deployed.stored()) == {pod: list(range(each)) for pod in pods}
+
+
+def test_a_killed_collector_loses_no_line(deployed: Deployed) -> None:
+    """What it stored and had not yet written down as read, the next one stores again."""
+    pods, begin, each = deployed.writers, 50_000, 2_000
+    before = count(deployed.stored())
+    deployed.write(begin, begin + each)
+    wait_until(lambda: count(deployed.stored()) > before + 200, "the first lines are stored")
+    kill(deployed.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}"))
+    missing: dict[str, set[int]] = {}
+
+    def complete() -> bool:
+        stored = numbers(deployed.stored())
+        missing.update({pod: set(range(begin, begin + each)) - set(stored[pod]) for pod in pods})
+        return not any(missing.values())
+
+    assert not complete(), "all was stored before the collector was killed: nothing was tested"
+    wait_until(complete, "all lines are stored")
+    for pod, stored in numbers(deployed.stored()).items():
+        first_of_each = [number for number in dict.fromkeys(stored) if number >= begin]
+        assert first_of_each == list(range(begin, begin + each)), pod
 
 
 def test_a_record_says_where_it_is_from_and_what_its_line_says(deployed: Deployed) -> None:
@@ -275,6 +295,34 @@ def test_what_a_receiver_refuses_waits_and_arrives_once(deployed: Deployed, targ
         assert sent_to == path
         assert headers["authorization"] == f"Bearer {CREDENTIAL}"
         assert headers.get("x-scope-orgid") == tenant.get("tenant")
+
+
+def test_a_person_follows_all_pods_those_that_join_too_until_ctrl_c(deployed: Deployed, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        following = subprocess.Popen(
+            [sys.executable, "-m", "toolchain", "logs", "--stack", STACK, "--model", "digits", "--since", "1m"],
+            cwd=deployed.workspace.path,
+            env=deployed.workspace.environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # nobody's & ignores it
+        )
+    try:
+        deployed.write(300_000, 300_010)
+        before = deployed.writers
+        wait_until(lambda: all(f"{pod} warning line number=300008" in output.read_text() for pod in before), "followed")
+        deployed.cluster.kubectl("delete", "pod", before[0], namespace=STACK)
+        deployed.cluster.kubectl("rollout", "status", "deployment", "--timeout=60s", namespace=STACK)
+        [joined] = set(deployed.writers) - set(before)
+        deployed.write(300_010, 300_020)
+        wait_until(lambda: f"{joined} warning line number=300018" in output.read_text(), "the pod that joined")
+        following.send_signal(signal.SIGINT)
+        assert following.wait(timeout=30) == 130
+    finally:
+        following.kill()
+    shown = re.findall(rf"^{before[1]} .*?(30000\d|30001\d)", output.read_text(), re.MULTILINE)
+    assert [int(number) for number in shown] == list(range(300_000, 300_020))
 
 
 def test_no_secret_is_in_logs_state_configuration_or_on_the_nodes_disk(deployed: Deployed) -> None:
