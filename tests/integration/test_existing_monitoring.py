@@ -1,6 +1,6 @@
-"""A cluster's own Prometheus watches a stack: it is told which labels it lacks, every rule has data.
+"""A cluster's own Prometheus watches a stack: it is told which labels it lacks, every rule has data, replicas follow.
 
-Prometheus and its operator are real and run here. KEDA is not run: the API server validates the
+Prometheus, its operator and prometheus-adapter are real and run here. KEDA is not run: the API server validates the
 ScaledObject against KEDA's own definition.
 """
 
@@ -8,17 +8,19 @@ import json
 import subprocess
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.config import ModelConfig
-from components.planning.triggers import scaled_object, targets
+from components.planning.triggers import adapter_config, scaled_object, targets
 from tests.support.cluster import LocalCluster, toolchain
 from tests.support.load import Load
-from tests.support.operated import Watcher, watcher
+from tests.support.operated import Watcher, adapter, custom_metrics, watcher
 from tests.support.waiting import wait_until
 from tests.support.workspace import Workspace
+from toolchain.parts.install import bin_folder
 
 pytestmark = pytest.mark.integration
 
@@ -164,3 +166,50 @@ def test_a_scaled_object_is_one_by_kedas_own_definition(model: ModelConfig, loca
     wrong = {**document, "spec": spec | {"fallback": {"failureThreshold": 3, "behavior": "guess"}}}
     with pytest.raises(AssertionError, match="behavior"):
         create(wrong)
+
+
+class Seen:
+    """What the cluster says of the model now."""
+
+    def __init__(self, cluster: LocalCluster) -> None:
+        self._cluster = cluster
+
+    def get(self, kind: str) -> dict[str, Any]:
+        (item,) = json.loads(self._cluster.kubectl("get", kind, "-o", "json", namespace=STACK))["items"]
+        return item
+
+    def ready(self) -> int:
+        return self.get("deployments")["status"].get("readyReplicas", 0)
+
+    def asked_for(self) -> int:
+        return self.get("deployments")["spec"]["replicas"]
+
+    def why(self) -> str:
+        return self._cluster.kubectl("describe", "hpa", namespace=STACK)
+
+
+def test_requests_in_flight_add_a_pod_and_their_end_takes_it_away(
+    workspace: Workspace, prometheus: Watcher, local_cluster: LocalCluster, tmp_path: Path
+) -> None:
+    if not (bin_folder() / "prometheus-adapter").exists():
+        toolchain("install", "prometheus-adapter")
+    seen = Seen(local_cluster)
+    port = workspace.outputs()["models"]["digits"]["nodePort"]
+    assert seen.asked_for() == 1
+    with adapter(local_cluster, prometheus.url, adapter_config(), tmp_path):
+        for metric in ("model_pod_requests_in_flight", "model_pod_queue_milliseconds"):
+            wait_until(
+                lambda metric=metric: custom_metrics(local_cluster, STACK, metric),
+                f"{metric}\n{(tmp_path / 'adapter.log').read_text()[-2000:]}",
+                2 * MINUTES,
+            )
+        assert "no adapter answers" not in preview(workspace)[1]
+        # Each thread has a request in flight nearly all the time.
+        with Load(port, "digits", workspace.path / "model/digits", threads=4, pause=0.01) as load:
+            wait_until(lambda: seen.ready() == 2, f"a second pod under load\n{seen.why()}", 4 * MINUTES)
+        assert load.right > 0
+        assert dict(load.failures) == {}
+        wait_until(lambda: seen.asked_for() == 1, f"one pod without load\n{seen.why()}", 4 * MINUTES)
+        conditions = {entry["type"]: entry for entry in seen.get("horizontalpodautoscalers")["status"]["conditions"]}
+        assert conditions["ScalingActive"]["status"] == "True"
+        workspace.preview("--expect-no-changes")
