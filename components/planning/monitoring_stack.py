@@ -185,9 +185,7 @@ def kubelet_monitor() -> Spec:
 
     Of a kubelet's thousands of series only those that dashboards and rules read are kept.
     """
-    kept = (
-        "container_cpu_usage_seconds_total|container_cpu_cfs_throttled_periods_total|container_memory_working_set_bytes"
-    )
+    kept = "container_(cpu_usage_seconds_total|cpu_cfs_(throttled_)?periods_total|memory_working_set_bytes)"
     return {
         "jobLabel": "app.kubernetes.io/name",
         "selector": {"matchLabels": {"app.kubernetes.io/name": "kubelet"}},

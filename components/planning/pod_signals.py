@@ -6,6 +6,8 @@ from components.planning.pod import CONTAINER
 
 # The first digits of a digest, as names.version_of has them.
 _SHORT = "(?:.*@)?(?:sha256:)?([0-9a-f]{12}).*"
+# Rates of what exporters say. How often they are scraped is not the models' business: up to once a minute.
+_WINDOW = "2m"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +28,10 @@ class PodSignals:
         return f'namespace="{self.namespace}",pod=~"{self.model}-(canary-)?server-[0-9a-f]+-.+"'
 
     def cpu(self, window: str) -> str:
-        """Cores that each pod uses."""
-        own, others = f"process_cpu_seconds_total{{{self.pods}}}", self._container("container_cpu_usage_seconds_total")
-        used = own if self.own else others
-        return f"sum by (pod) (rate({used}[{window}]))"
+        """Cores that each pod uses, over a window where its server says so itself."""
+        if self.own:
+            return f"sum by (pod) (rate(process_cpu_seconds_total{{{self.pods}}}[{window}]))"
+        return f"sum by (pod) (rate({self._container('container_cpu_usage_seconds_total')}[{_WINDOW}]))"
 
     def memory(self) -> str:
         """Bytes that each pod holds."""
@@ -37,10 +39,10 @@ class PodSignals:
             return f"sum by (pod) (process_resident_memory_bytes{{{self.pods}}})"
         return f"sum by (pod) ({self._container('container_memory_working_set_bytes')})"
 
-    def throttled(self, window: str) -> str:
+    def throttled(self) -> str:
         """How much of its time slices each pod with a CPU limit used up, 0 to 1."""
         late, every = (self._container(f"container_cpu_cfs_{what}periods_total") for what in ("throttled_", ""))
-        return f"sum by (pod) (rate({late}[{window}])) / sum by (pod) (rate({every}[{window}]))"
+        return f"sum by (pod) (rate({late}[{_WINDOW}])) / sum by (pod) (rate({every}[{_WINDOW}]))"
 
     def replicas(self) -> dict[str, str]:
         """Pods of the model's Deployments, by what they should be or are."""
@@ -52,9 +54,9 @@ class PodSignals:
         }
         return {what: f"sum({metric}{{{wanted}}})" for what, metric in metrics.items()}
 
-    def restarts(self, window: str) -> str:
-        """Restarts of each pod's server within the window."""
-        return f"sum by (pod) (increase({self._container('kube_pod_container_status_restarts_total')}[{window}]))"
+    def restarts(self) -> str:
+        """Restarts of each pod's server within two minutes."""
+        return f"sum by (pod) (increase({self._container('kube_pod_container_status_restarts_total')}[{_WINDOW}]))"
 
     def digests(self, offset: str = "") -> str:
         """Pods by the digest that they serve, in its first 12 digits: the model's, or the image's of another server."""

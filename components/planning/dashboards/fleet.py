@@ -43,7 +43,7 @@ def fleet_dashboard(config: "StackConfig") -> Dashboard:
             [chart("Budget left", units.PercentUnit, Query(left, "{{model}} {{slo}}"), least=None, most=1)],
         )
     deployment, pod = "{{deployment}}", "{{pod}}"
-    restarts = f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{target}}}[{RATE}]))"
+    restarts = f"sum by (pod) (increase(kube_pod_container_status_restarts_total{{{target}}}[2m]))"
     missing = f"sum by (deployment) (kube_deployment_status_replicas_unavailable{{{target}}})"
     available = f"sum by (deployment) (kube_deployment_status_replicas_available{{{target}}})"
     add_row(

@@ -137,11 +137,11 @@ def _pods(name: str, model: "ModelConfig", pods: PodSignals) -> list[Panel]:
         chart("Cores in use", units.Short, Query(pods.cpu(RATE), "{{pod}}"), limit=cpu),
         chart("Memory", units.BytesIEC, Query(pods.memory(), "{{pod}}"), limit=memory),
         chart("Replicas", units.Short, *(Query(expr, what) for what, expr in pods.replicas().items())),
-        chart("Restarts", units.Short, Query(pods.restarts(RATE), "{{pod}}"), bars=True),
+        chart("Restarts", units.Short, Query(pods.restarts(), "{{pod}}"), bars=True),
         chart("Pods by digest", units.Short, Query(pods.digests(), "{{digest}}"), stacked=True),
     ]
     if cpu is not None:
-        throttled = Query(pods.throttled(RATE), "{{pod}}")
+        throttled = Query(pods.throttled(), "{{pod}}")
         panels.insert(1, chart("Throttled by the CPU limit", units.PercentUnit, throttled, most=1))
     return panels
 

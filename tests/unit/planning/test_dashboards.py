@@ -1,6 +1,7 @@
 """Dashboards: valid for Grafana, by the SDK's own types, and about what the stack file says."""
 
 import enum
+import re
 import types
 import typing
 from itertools import pairwise
@@ -12,6 +13,7 @@ from grafana_foundation_sdk.models import dashboard as sdk
 
 from components.config import StackConfig
 from components.planning.dashboards import PlannedDashboard, dashboards
+from components.planning.monitoring_stack import kubelet_monitor
 
 IMAGE = "registry.example.com/m@sha256:" + "a" * 64
 OTHER = {"image": IMAGE, "files": {"image": IMAGE}}
@@ -136,6 +138,23 @@ def test_a_server_is_asked_in_its_own_words() -> None:
         for server, metric in metrics.items():
             assert (metric in text) == (name == server)
         assert ("DCGM_" in text) == (name == "triton")
+
+
+@each_dashboard
+def test_rates_of_what_exporters_say_are_over_two_minutes(dashboard: PlannedDashboard) -> None:
+    """However often the models are scraped: an exporter is scraped when somebody else decided."""
+    for expressions in dashboard.queries("4s").values():
+        for expression in expressions:
+            for metric, window in re.findall(r"(\w+){[^}]*}\[(\w+)\]", expression):
+                assert window == ("2m" if metric.startswith(("kube_", "container_")) else "4s"), expression
+
+
+def test_an_installed_prometheus_keeps_what_is_asked_of_kubelets() -> None:
+    [endpoint] = kubelet_monitor()["endpoints"]
+    [kept] = endpoint["metricRelabelings"]
+    asked = {metric for board in ALL.values() for metric in re.findall(r"\bcontainer_\w+", str(board.queries("2m")))}
+    assert len(asked) == 4
+    assert not {metric for metric in asked if not re.fullmatch(kept["regex"], metric)}
 
 
 def test_of_an_unknown_server_the_pods_are_shown() -> None:
