@@ -124,12 +124,17 @@ def _ensure_installed(stack: Stack, folder: Path, virtualenv: Path, what: str, p
             on_line=lambda line: setattr(step, "note", line.strip()[:70]),
             todo="Check that pip reaches a package index (pip config list).",
         )
-        (virtualenv / _STAMP).write_text(_hash(requirements))
+        stamp(virtualenv, requirements)
+
+
+def stamp(virtualenv: Path, requirements: Path) -> None:
+    """Say of a virtual environment that it has what is required: it is not installed again."""
+    (virtualenv / _STAMP).write_text(_hash(requirements))
 
 
 def _is_current(virtualenv: Path, requirements: Path) -> bool:
-    stamp = virtualenv / _STAMP
-    return (virtualenv / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == _hash(requirements)
+    said = virtualenv / _STAMP
+    return (virtualenv / "bin" / "python").exists() and said.exists() and said.read_text() == _hash(requirements)
 
 
 def _hash(requirements: Path) -> str:

@@ -32,7 +32,7 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     resources = {"requests": {"cpu": "50m", "memory": "128Mi"}}
     digits = models["digits"] | {"replicas": REPLICAS, "resources": resources, "service": {"type": "NodePort"}}
     workspace.set_config(namespace=STACK, models={"digits": digits})
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     yield workspace
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", STACK, check=False)

@@ -27,7 +27,7 @@ def installed(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     home = tmp_path_factory.mktemp("bad-input")
     workspace = Workspace.create(home / "checkout", "dev", local_cluster.env, home / "state")
     workspace.set_config(namespace="bad-input")
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", "dev")
     return workspace
 

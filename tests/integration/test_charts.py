@@ -63,7 +63,7 @@ def workspace(
     workspace = Workspace.create(home / "checkout", STACK, local_cluster.env, home / "state")
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
     workspace.set_config(namespace=STACK, registry=None, models=None, charts={"sleeper": section})
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     yield workspace
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", STACK, check=False)

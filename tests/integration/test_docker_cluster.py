@@ -40,7 +40,7 @@ def workspace(
         "env": {"GREETING": "hello"},
     }
     workspace.set_config(cluster="docker", models={"digits": digits})
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     workspace.pulumi("config", "set", "--secret", "apiToken", "hunter2 of docker", "--stack", STACK)
     workspace.up()

@@ -79,7 +79,7 @@ def workspace(
         models={"digits": digits},
         monitoring={"mode": "existing", "namespace": WATCHERS, "scrapeInterval": "5s", "labels": {"release": "wrong"}},
     )
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     yield workspace
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", STACK, check=False)

@@ -120,7 +120,7 @@ def job(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
     workspace.set_config(namespace=STACK, registry={"repository": f"{registry.host}/models"})
     registry.start()
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     workspace.up()
     job = Job(workspace, local_cluster, registry)

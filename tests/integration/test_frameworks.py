@@ -45,7 +45,7 @@ def deployed(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFacto
         for name, framework in MODELS.items()
     }
     workspace.set_config(namespace=STACK, models=models)
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     try:
         # Cold, PyTorch and TensorFlow are installed and five models trained.

@@ -49,7 +49,7 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     workspace = Workspace.create(home / "checkout", STACK, local_cluster.env, home / "state")
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
     workspace.set_config(namespace=STACK, nodePools={"l4": POOL}, models={"digits": model(1)})
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     yield workspace
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", STACK, check=False)

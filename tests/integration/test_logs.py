@@ -205,7 +205,7 @@ def deployed(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFacto
     }
     deployed = Deployed(local_cluster, workspace, home / "collected" / STACK)
     workspace.set_config(namespace=STACK, models={"digits": writer})
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     for name, value in (("apiToken", TOKEN), ("logsToken", CREDENTIAL)):
         workspace.pulumi("config", "set", "--secret", f"model-serving:{name}", "--stack", STACK, stdin=value)

@@ -100,7 +100,7 @@ def workspace(
             "groupInterval": "1s",
         },
     )
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     workspace.pulumi("config", "set", "--secret", "model-serving:hook", webhook.url, "--stack", STACK)
     workspace.up()

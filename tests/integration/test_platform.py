@@ -75,7 +75,7 @@ def workspace(
     workspace = Workspace.create(home / "checkout", STACK, local_cluster.env, home / "state")
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
     workspace.set_config(namespace=STACK)
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     workspace.up()
     yield workspace

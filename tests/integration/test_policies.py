@@ -18,8 +18,8 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     home = tmp_path_factory.mktemp("policies")
     workspace = Workspace.create(home / "checkout", "dev", local_cluster.env, home / "state")
     workspace.set_config(namespace="policies")
-    workspace.pulumi("install")
-    workspace.pulumi("install", "--cwd", str(workspace.path / "policy"))
+    workspace.install()
+    workspace.install("policy")
     workspace.pulumi("stack", "init", "dev")
     return workspace
 

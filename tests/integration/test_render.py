@@ -28,7 +28,7 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     models = workspace.read_config()["config"]["model-serving:models"]
     models["digits"] |= {"secrets": ["apiToken"]}
     workspace.set_config(namespace=STACK, models=models)
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     workspace.pulumi("config", "set", "--secret", "model-serving:apiToken", CANARY, "--stack", STACK)
     yield workspace

@@ -39,7 +39,7 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     workspace = Workspace.create(home / "checkout", STACK, local_cluster.env, home / "state")
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
     workspace.set_config(namespace=STACK)
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     workspace.up()
     yield workspace

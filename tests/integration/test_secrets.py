@@ -133,7 +133,7 @@ def workspace(
         "startupTimeoutSeconds": 15,
     }
     workspace.set_config(models=models)
-    workspace.pulumi("install")
+    workspace.install()
     # One more package index, which wants a password and is not there.
     index = f"http://reader:{INDEX_PASSWORD}@127.0.0.1:{free_port()}/simple"
     # And a proxy with a password that everything goes around; gRPC, Pulumi's own way to itself, knows no "*".

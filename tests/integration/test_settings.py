@@ -150,7 +150,7 @@ def workspace(
         # There is no such proxy, and the build goes around it, too.
         proxy={"https": "http://proxy.example.com:3128", "noProxy": ["*"]},
     )
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     secrets = {
         "apiToken": CANARY,

@@ -26,7 +26,7 @@ def owner(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory)
     workspace = Workspace.create(home / "checkout", OWNER, local_cluster.env, home / "state")
     pool = {"provider": "existing", "nodeSelector": {"kubernetes.io/os": "linux"}, "maxNodes": 1}
     configure(workspace, {"nodes": pool})
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", OWNER)
     yield workspace
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", OWNER, check=False)

@@ -43,7 +43,7 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     workspace = Workspace.create(home / "checkout", STACK, local_cluster.env, home / "state")
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
     workspace.set_config(namespace=STACK, models=MODELS)
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     # The image of TensorFlow, cold, is larger than all others together.
     workspace.pulumi("up", "--yes", "--skip-preview", "--stack", STACK, timeout=1800)

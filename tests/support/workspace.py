@@ -12,6 +12,8 @@ from typing import Any, Self
 
 import yaml
 
+from toolchain import engine, venv
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -48,6 +50,14 @@ class Workspace:
     def create(cls, path: Path, stack: str, env: Mapping[str, str], backend: Path) -> Self:
         backend.mkdir(parents=True, exist_ok=True)
         return cls(copy_checkout(path), stack, env, backend)
+
+    def install(self, folder: str = ".") -> None:
+        """What `pulumi install` does to the program, or to the pack in `folder`: with one environment for all
+        checkouts of the same requirements, from the cache. test_main_job.py makes one as on a user's machine."""
+        requirements = self.path / folder / "requirements.txt"
+        shared = venv.ensure(requirements).parents[1]
+        engine.stamp(shared, requirements)
+        (self.path / folder / ".venv").symlink_to(shared)
 
     @property
     def environment(self) -> dict[str, str]:
