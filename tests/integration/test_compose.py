@@ -61,6 +61,8 @@ def project(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactor
     """The example model with a secret file and a secret variable, deployed to the cluster and then to Docker."""
     home = tmp_path_factory.mktemp("compose")
     workspace = Workspace.create(home / "checkout", STACK, local_cluster.env, home / "state")
+    workspace.install()
+    workspace.install("policy")
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
     digits = workspace.read_config()["config"]["model-serving:models"]["digits"]
     digits |= {

@@ -37,6 +37,8 @@ def dev(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
     """The example, built and deployed as one stack; another stack's file is beside it."""
     home = tmp_path_factory.mktemp("operations")
     workspace = Workspace.create(home / "checkout", DEV, local_cluster.env, home / "state")
+    workspace.install()
+    workspace.install("policy")
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
     workspace.set_config(namespace=DEV)
     file = workspace.path / f"Pulumi.{STAGING}.yaml"
