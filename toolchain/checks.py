@@ -6,6 +6,9 @@ from pathlib import Path
 from toolchain import paths, shell, venv
 from toolchain.parts.install import bin_folder
 
+# Folders of tests that use the local services, which are one for all.
+IN_TURN = ("integration", "contract")
+
 
 def pytest(*arguments: str) -> int:
     """Run pytest with ``arguments`` in the repository. Returns its exit code."""

@@ -255,7 +255,11 @@ def check() -> None:
 def test(context: typer.Context) -> None:
     """Run every test, installing what they need first. Further arguments go to pytest."""
     install(None)
-    raise typer.Exit(checks.pytest(*(context.args or ["tests"])))
+    if context.args:
+        raise typer.Exit(checks.pytest(*context.args))
+    # Those that share the local services come one after another, the others on both cores before them.
+    quick = checks.quick("tests", *(f"--ignore=tests/{folder}" for folder in checks.IN_TURN))
+    raise typer.Exit(checks.pytest(*(f"tests/{folder}" for folder in checks.IN_TURN)) or quick)
 
 
 @app.command()
