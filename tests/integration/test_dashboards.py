@@ -58,7 +58,7 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
             "install": {"imageRegistry": local_cluster.registry, "grafana": False, "nodeExporter": False},
         },
     )
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", STACK)
     workspace.up()
     yield workspace
