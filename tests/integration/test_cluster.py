@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.support.machine import Machine
+from tests.support.waiting import wait_until
 from toolchain.cluster import missing
 from toolchain.parts.install import bin_folder
 
@@ -135,9 +136,12 @@ def test_a_pod_finds_names_and_answers_on_a_node_port(cluster: Cluster) -> None:
 
     # The probe passes questions on to the server in its own resolv.conf.
     question = f"print(health.dns_answers(({pod['status']['podIP']!r}, 1053), timeout=5))"
-    assert cluster.python(f"from toolchain.cluster import health; {question}") == "True"
+    wait_until(lambda: cluster.python(f"from toolchain.cluster import health; {question}") == "True", "an answer", 30)
+    # kube-proxy may hear of the Service only after its pod is ready.
     fetch = f"urllib.request.urlopen('http://127.0.0.1:{port}/health', timeout=5).read().decode()"
-    assert cluster.python(f"import urllib.request; print({fetch})") == "OK"
+    refused = "except OSError as error: print(error)"
+    code = f"import urllib.request\ntry: print({fetch})\n{refused}"
+    wait_until(lambda: cluster.python(code) == "OK", f"an answer on node port {port}", 30)
 
 
 def test_logs_and_exec_reach_a_pod(cluster: Cluster) -> None:
