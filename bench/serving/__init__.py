@@ -26,7 +26,7 @@ from bench.serving.heavy import heavy_vs_in_process, in_process
 from bench.serving.load import CONNECTIONS, Found, measure, prove
 from bench.serving.models import digits, saved_model
 from bench.serving.peers import PEERS
-from bench.serving.servers import THREADS, Server, ours, peer_server
+from bench.serving.servers import BATCH, THREADS, Server, ours, peer_server
 from tests.support.workspace import ROOT
 from tests.unit.server.running import free_port, start, wait_until_ready
 from toolchain import venv
@@ -34,8 +34,6 @@ from toolchain import venv
 ROUNDS = 5
 SECONDS = 2.0
 STARTS = 5
-BATCH = 16
-"""Rows that this server may compute together. It is also measured with 1, as the peers that do not batch."""
 
 _LEAST = {"kserve": 8, "mlserver": 5, "mosec": 1.7, "bare": 0.75}
 """Ratio of requests per second, this server's by the peer's."""

@@ -23,6 +23,8 @@ from toolchain import venv
 
 THREADS = os.cpu_count() or 1
 START_SECONDS = 120
+BATCH = 16
+"""Rows that this server may compute together. It is also measured with 1, as the peers that do not batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class Server:
 
 
 @contextmanager
-def ours(folder: Path, home: Path, pixels: np.ndarray, expected: np.ndarray, batch: int = 16) -> Iterator[Server]:
+def ours(folder: Path, home: Path, pixels: np.ndarray, expected: np.ndarray, batch: int = BATCH) -> Iterator[Server]:
     """This server, with all its features on, as its container runs it; JSON and binary requests.
 
     Up to `batch` rows are computed together; with 1, each request by itself: targets `json_alone` and `binary_alone`.
