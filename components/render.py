@@ -103,7 +103,7 @@ class _Engine(pulumi.runtime.Mocks):
         self.rendering = Rendering()
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        inputs = _plain(args.inputs)
+        inputs = plain(args.inputs)
         state = dict(inputs)
         if args.typ == _IMAGE:
             state["digest"] = self._request.images[args.name.removesuffix("-build")].rpartition("@")[2]
@@ -200,14 +200,14 @@ def _chart(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Secrets unwrapped, and the whole numbers that protobuf made floats turned back."""
     if rpc.is_rpc_secret(value):
-        return _plain(rpc.unwrap_rpc_secret(value))
+        return plain(rpc.unwrap_rpc_secret(value))
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -11,6 +11,7 @@ from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 
 from components.config import MonitoringConfig
 from components.planning import monitoring_stack as planned
+from components.planning.containers import restricted_container, restricted_pod
 
 if TYPE_CHECKING:
     from pulumi_kubernetes.core.v1 import ProjectedVolumeSourceArgsDict
@@ -118,7 +119,7 @@ class Grafana(pulumi.ComponentResource):
                     "spec": {
                         "service_account_name": account,
                         "automount_service_account_token": False,
-                        "security_context": planned.restricted_pod(),
+                        "security_context": restricted_pod(planned.USER),
                         "init_containers": [
                             {
                                 "name": planned.DASHBOARDS_SIDECAR,
@@ -136,7 +137,7 @@ class Grafana(pulumi.ComponentResource):
                                     "requests": {"cpu": "10m", "memory": "64Mi"},
                                     "limits": {"memory": "256Mi"},
                                 },
-                                "security_context": planned.restricted_container(),
+                                "security_context": restricted_container(),
                                 "volume_mounts": [
                                     {"name": "dashboards", "mount_path": _DASHBOARDS},
                                     {"name": "token", "mount_path": token, "read_only": True},
@@ -158,7 +159,7 @@ class Grafana(pulumi.ComponentResource):
                                     "requests": {"cpu": "50m", "memory": "128Mi"},
                                     "limits": {"memory": "512Mi"},
                                 },
-                                "security_context": planned.restricted_container(),
+                                "security_context": restricted_container(),
                                 "volume_mounts": [
                                     {"name": "data", "mount_path": "/var/lib/grafana"},
                                     {"name": "scratch", "mount_path": "/tmp"},  # noqa: S108 - of the container

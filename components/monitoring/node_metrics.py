@@ -12,6 +12,7 @@ from pulumi_kubernetes.core.v1 import Namespace
 from components.config import GpuConfig, MonitoringConfig
 from components.planning import gpu_support
 from components.planning import monitoring_stack as planned
+from components.planning.containers import restricted_container, restricted_pod
 from components.planning.names import stack_labels
 from components.planning.pools import NodePool
 
@@ -85,7 +86,7 @@ class NodeMetrics(pulumi.ComponentResource):
     def _node_exporter(self) -> "PodSpecArgsDict":
         return {
             "automount_service_account_token": False,
-            "security_context": planned.restricted_pod(),
+            "security_context": restricted_pod(planned.USER),
             "tolerations": [{"operator": "Exists"}],
             "containers": [
                 {
@@ -101,7 +102,7 @@ class NodeMetrics(pulumi.ComponentResource):
                     "readiness_probe": {"http_get": {"path": "/", "port": "metrics"}},
                     "liveness_probe": {"http_get": {"path": "/", "port": "metrics"}},
                     "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-                    "security_context": planned.restricted_container(),
+                    "security_context": restricted_container(),
                     "volume_mounts": [{"name": "host", "mount_path": "/host", "read_only": True}],
                 }
             ],
@@ -136,7 +137,7 @@ class NodeMetrics(pulumi.ComponentResource):
                     "security_context": {
                         "run_as_user": 0,
                         "run_as_non_root": False,
-                        **planned.restricted_container(),
+                        **restricted_container(),
                         "read_only_root_filesystem": False,
                     },
                     # Which pod has which GPU.

@@ -11,6 +11,7 @@ from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, Role, Rol
 
 from components.config import MonitoringConfig
 from components.planning import monitoring_stack as planned
+from components.planning.containers import restricted_container, restricted_pod
 
 if TYPE_CHECKING:
     from pulumi_kubernetes.rbac.v1 import PolicyRuleArgsDict, SubjectArgsDict
@@ -94,7 +95,7 @@ class StateMetrics(pulumi.ComponentResource):
                     "spec": {
                         "service_account_name": account_name,
                         "automount_service_account_token": True,
-                        "security_context": planned.restricted_pod(),
+                        "security_context": restricted_pod(planned.USER),
                         "containers": [
                             {
                                 "name": planned.STATE_METRICS,
@@ -113,7 +114,7 @@ class StateMetrics(pulumi.ComponentResource):
                                     "requests": {"cpu": "10m", "memory": "64Mi"},
                                     "limits": {"memory": "256Mi"},
                                 },
-                                "security_context": planned.restricted_container(),
+                                "security_context": restricted_container(),
                             }
                         ],
                     },

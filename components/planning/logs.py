@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from components.planning.containers import requirements, restricted_container
 from components.planning.names import stack_labels
 from components.planning.network import Destination
 from components.planning.quantities import quantity_value
@@ -287,15 +288,8 @@ def pod_spec(
                     "period_seconds": 10,
                     "failure_threshold": 6,
                 },
-                "resources": {
-                    "requests": resources.requests.model_dump(exclude_none=True),
-                    "limits": resources.limits.model_dump(exclude_none=True),
-                },
-                "security_context": {
-                    "allow_privilege_escalation": False,
-                    "read_only_root_filesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "resources": requirements(resources),
+                "security_context": restricted_container(),
                 "termination_message_policy": "FallbackToLogsOnError",
                 "volume_mounts": mounts,
             }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pulumi
-    from pulumi_kubernetes.core.v1 import NodeAffinityArgsDict, PodSecurityContextArgsDict, SecurityContextArgsDict
+    from pulumi_kubernetes.core.v1 import NodeAffinityArgsDict
 
     from components.config import MonitoringConfig
     from components.planning.pools import NodePool
@@ -84,26 +84,6 @@ def image(config: "MonitoringConfig", name: str) -> str:
 def labels(name: str, component: str = "monitoring") -> dict[str, str]:
     """Labels of one part of the stack, by which its pods are selected too."""
     return {"app.kubernetes.io/name": name, COMPONENT_LABEL: component, **stack_labels()}
-
-
-def restricted_pod() -> "PodSecurityContextArgsDict":
-    """A pod's security context that Pod Security `restricted` admits."""
-    return {
-        "run_as_non_root": True,
-        "run_as_user": USER,
-        "run_as_group": USER,
-        "fs_group": USER,
-        "seccomp_profile": {"type": "RuntimeDefault"},
-    }
-
-
-def restricted_container() -> "SecurityContextArgsDict":
-    """A container's security context that Pod Security `restricted` admits."""
-    return {
-        "allow_privilege_escalation": False,
-        "read_only_root_filesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
 
 
 def _of_operator() -> Spec:

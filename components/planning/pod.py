@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from components.planning import pools, rollout, scaling
+from components.planning.containers import requirements, restricted_container, restricted_pod
 from components.planning.runtimes import SETTINGS_FOLDER
 from components.planning.settings import SECRETS_FOLDER
 
@@ -12,16 +13,13 @@ if TYPE_CHECKING:
     from pulumi_kubernetes.core.v1 import (
         ContainerArgsDict,
         EnvVarArgsDict,
-        PodSecurityContextArgsDict,
         PodSpecArgsDict,
-        ResourceRequirementsArgsDict,
-        SecurityContextArgsDict,
         VolumeArgsDict,
         VolumeMountArgsDict,
         VolumeProjectionArgsDict,
     )
 
-    from components.config import ModelConfig, ModelFilesConfig, ResourcesConfig
+    from components.config import ModelConfig, ModelFilesConfig
     from components.planning.pools import NodePool
     from components.planning.runtimes import Runtime
     from components.planning.settings import SecretKeys
@@ -63,7 +61,7 @@ def pod_spec(
         "automount_service_account_token": False,
         # The old {SERVICE}_HOST variables of every Service in the namespace; nothing here reads them.
         "enable_service_links": False,
-        "security_context": _pod_security(),
+        "security_context": restricted_pod(USER),
         "termination_grace_period_seconds": rollout.termination_grace(config),
         "affinity": scaling.apart(config.spread, selector),
         "topology_spread_constraints": scaling.spread(config.spread, selector),
@@ -92,8 +90,8 @@ def _container(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> 
         "image_pull_policy": "IfNotPresent",
         "env_from": [{"config_map_ref": {"name": inputs.settings}}],
         "ports": [{"name": name, "container_port": port, "protocol": "TCP"} for name, port in runtime.ports.items()],
-        "resources": pools.with_gpus(_resources(config.resources.filled(runtime.memory)), config, inputs.pool),
-        "security_context": _container_security(),
+        "resources": pools.with_gpus(requirements(config.resources.filled(runtime.memory)), config, inputs.pool),
+        "security_context": restricted_container(),
         "startup_probe": rollout.startup_probe(config, runtime),
         "readiness_probe": rollout.readiness_probe(runtime),
         "liveness_probe": rollout.liveness_probe(runtime),
@@ -120,34 +118,8 @@ def _copy_of_files(files: "ModelFilesConfig", image: str) -> "ContainerArgsDict"
         # -f: a container that is started again finds files that nobody may write.
         "command": ["cp", "-Rf", f"{files.path or '/model'}/.", _COPIED_FILES],
         "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-        "security_context": _container_security(),
+        "security_context": restricted_container(),
         "volume_mounts": [{"name": "model", "mount_path": _COPIED_FILES}],
-    }
-
-
-def _resources(resources: "ResourcesConfig") -> "ResourceRequirementsArgsDict":
-    return {
-        "requests": resources.requests.model_dump(exclude_none=True),
-        "limits": resources.limits.model_dump(exclude_none=True),
-    }
-
-
-def _pod_security() -> "PodSecurityContextArgsDict":
-    return {
-        "run_as_non_root": True,
-        "run_as_user": USER,
-        "run_as_group": USER,
-        # Secret files belong to root; their group is what lets the server read them.
-        "fs_group": USER,
-        "seccomp_profile": {"type": "RuntimeDefault"},
-    }
-
-
-def _container_security() -> "SecurityContextArgsDict":
-    return {
-        "allow_privilege_escalation": False,
-        "read_only_root_filesystem": True,
-        "capabilities": {"drop": ["ALL"]},
     }
 
 

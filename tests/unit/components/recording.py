@@ -13,6 +13,8 @@ import pulumi
 import yaml
 from pulumi.runtime import rpc
 
+from components.render import plain
+
 ROOT = Path(__file__).resolve().parents[3]
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 NODE_PORT = 30080
@@ -48,7 +50,7 @@ class Recording(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         secret = frozenset(key for key, value in args.inputs.items() if rpc.is_rpc_secret(value))
-        inputs = _plain(args.inputs)
+        inputs = plain(args.inputs)
         self.resources.append(Recorded(args.typ, args.name, inputs, args.provider or "", secret))
         state = dict(inputs)
         if args.typ.startswith("kubernetes:") and "metadata" in inputs:
@@ -110,17 +112,6 @@ def record(
         pulumi.export = export
         pulumi.runtime.set_all_config({}, [])
     return recording
-
-
-def _plain(value: Any) -> Any:
-    """Secrets unwrapped, and the whole numbers that protobuf made floats turned back."""
-    if rpc.is_rpc_secret(value):
-        return _plain(rpc.unwrap_rpc_secret(value))
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def golden() -> str:
