@@ -9,6 +9,9 @@ from toolchain.parts.install import bin_folder
 # Folders of tests that use the local services, which are one for all.
 IN_TURN = ("integration", "contract")
 
+# What make hands to what it runs.
+MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+
 
 def pytest(*arguments: str) -> int:
     """Run pytest with ``arguments`` in the repository. Returns its exit code."""
@@ -31,9 +34,11 @@ def bench(name: str, json: Path | None) -> int:
 def _run(module: str, *arguments: str) -> int:
     python = venv.ensure(paths.REPOSITORY / "tests" / "requirements.txt")
     path = os.pathsep.join([str(python.parent), str(bin_folder()), os.environ.get("PATH", "")])
+    # A test's own make is nobody's sub-make: it would say so in its output, and take over the flags of this one.
+    inherited = {name: value for name, value in os.environ.items() if name not in MAKE}
     # No __pycache__ and no .pytest_cache in the tree is needed: both are ignored by git.
     return shell.foreground(
         [python, "-m", module, *arguments],
         folder=paths.REPOSITORY,
-        environment={**os.environ, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)},
+        environment={**inherited, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)},
     )
