@@ -13,6 +13,7 @@ PREVIEW ?=
 BASE ?=
 OUTPUT ?=
 JSON ?=
+ADVISORIES ?=
 TOOLCHAIN := python3 -m toolchain
 
 .PHONY: up comment preview drift promote rollback recover compose render predict status report destroy down check test bench doctor
@@ -52,3 +53,7 @@ check test doctor:
 
 bench:
 	@$(TOOLCHAIN) bench "$(NAME)" $(if $(JSON),--json "$(JSON)")
+
+.PHONY: audit
+audit:
+	@$(TOOLCHAIN) audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)")

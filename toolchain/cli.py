@@ -15,6 +15,7 @@ from toolchain.model_logs import show as show_logs
 from toolchain.predict import predict as ask
 from toolchain.progress import Progress, err
 from toolchain.review import command as review
+from toolchain.supply import commands as supply
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -270,3 +271,7 @@ def bench(
     """Run one benchmark."""
     install(None)
     raise typer.Exit(checks.bench(name, json))
+
+
+for command in supply.COMMANDS:
+    app.command()(command)

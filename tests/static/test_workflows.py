@@ -30,7 +30,13 @@ def test_zizmor_finds_nothing() -> None:
 
 
 def test_there_are_those_that_the_documentation_names() -> None:
-    assert {file.name for file in WORKFLOWS} == {"preview.yml", "deploy.yml", "drift.yml", "test.yml"}
+    assert {file.name for file in WORKFLOWS} == {
+        "preview.yml",
+        "deploy.yml",
+        "drift.yml",
+        "test.yml",
+        "dependencies.yml",
+    }
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)

@@ -72,6 +72,8 @@ def test_make_calls_a_command_for_a_stack(target: str) -> None:
         (("check",), "check"),
         (("test",), "test"),
         (("doctor",), "doctor"),
+        (("audit",), "audit"),
+        (("audit", "ADVISORIES=http://127.0.0.1:1"), 'audit --advisories "http://127.0.0.1:1"'),
         (("bench", "NAME=preview"), 'bench "preview"'),
         (("bench", "NAME=preview", "JSON=out.json"), 'bench "preview" --json "out.json"'),
     ],

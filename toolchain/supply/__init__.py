@@ -1,0 +1,1 @@
+"""What the project depends on: held against known vulnerabilities, and renewed."""
