@@ -10,8 +10,6 @@ import pulumi_kubernetes as kubernetes
 from components.config import ClusterConfig
 from components.errors import UserError
 
-LOCAL = "local"
-
 
 def cluster_provider(cluster: ClusterConfig, secrets: Mapping[str, pulumi.Input[str]]) -> kubernetes.Provider:
     """The provider of `cluster`: by a context of the ambient kubeconfig ("local" is its current one), by a kubeconfig
@@ -22,7 +20,7 @@ def cluster_provider(cluster: ClusterConfig, secrets: Mapping[str, pulumi.Input[
     """
     return kubernetes.Provider(
         "cluster",
-        context=None if cluster.context == LOCAL else cluster.context,
+        context=None if cluster.local else cluster.context,
         cluster_identifier=cluster.identifier,
         kubeconfig=_kubeconfig(cluster, secrets),
     )

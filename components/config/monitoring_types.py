@@ -72,13 +72,15 @@ RunbookUrl = Annotated[
 
 _AMOUNT = "a number above zero, at most 100000"
 
-InFlight = Annotated[
+Amount = Annotated[
     float,
     BeforeValidator(_text_to_number, json_schema_input_type=float),
+    Field(strict=True, gt=0, le=100_000, title="amount", description=_AMOUNT, examples=[1]),
+]
+
+InFlight = Annotated[
+    Amount,
     Field(
-        strict=True,
-        gt=0,
-        le=100_000,
         title="number of requests",
         description=f"{_AMOUNT}: how many requests a pod should be answering at once, on average",
         examples=[4],
@@ -86,12 +88,8 @@ InFlight = Annotated[
 ]
 
 Threshold = Annotated[
-    float,
-    BeforeValidator(_text_to_number, json_schema_input_type=float),
+    Amount,
     Field(
-        strict=True,
-        gt=0,
-        le=100_000,
         title="threshold",
         description=f"{_AMOUNT}: what the query's value may be for each pod",
         examples=[10],

@@ -289,16 +289,6 @@ ServiceAccountEmail = Annotated[
     ),
 ]
 
-RoleArn = Annotated[
-    str,
-    Field(
-        pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/\S+$",
-        title="role",
-        description="the ARN of the IAM role that nodes have",
-        examples=["arn:aws:iam::123456789012:role/nodes"],
-    ),
-]
-
 SubnetId = Annotated[
     str,
     Field(
@@ -319,16 +309,6 @@ AzureResourceId = Annotated[
             "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/network/providers/"
             "Microsoft.Network/virtualNetworks/models/subnets/nodes"
         ],
-    ),
-]
-
-StackName = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]*/[A-Za-z0-9][-A-Za-z0-9_.]*/[A-Za-z0-9][-A-Za-z0-9_.]*$",
-        title="stack",
-        description="<organization>/<project>/<stack>; without Pulumi Cloud the organization is organization",
-        examples=["organization/model-serving/shared"],
     ),
 ]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.config.problems import NAMESPACE, Commands, Problem
-
-LOCAL = "local"
+from components.config.sections.cluster import LOCAL
 
 
 def problems(stack: str, data: Mapping[str, Any], commands: Commands, root: Path = Path()) -> Iterator[Problem]:

@@ -55,29 +55,6 @@ Revision = Annotated[
     ),
 ]
 
-HostName = Annotated[
-    str,
-    Field(
-        pattern=r"^(?:[A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$",
-        max_length=253,
-        title="host name",
-        description="a host name or address, without scheme and port",
-        examples=["db.example.com"],
-    ),
-]
-
-TcpPort = Annotated[
-    int,
-    Field(
-        strict=True,
-        ge=1,
-        le=65535,
-        title="port",
-        description="a whole number from 1 to 65535",
-        examples=[5432],
-    ),
-]
-
 DatabaseName = Annotated[
     str,
     Field(
@@ -119,16 +96,6 @@ GoogleServiceAccount = Annotated[
     ),
 ]
 
-AwsRoleArn = Annotated[
-    str,
-    Field(
-        pattern=r"^arn:aws[-a-z]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$",
-        title="ARN of an AWS role",
-        description="arn:aws:iam::<12 digits>:role/<name>",
-        examples=["arn:aws:iam::123456789012:role/digits"],
-    ),
-]
-
 AzureClientId = Annotated[
     str,
     Field(
@@ -136,16 +103,6 @@ AzureClientId = Annotated[
         title="Azure client ID",
         description="the client ID of a managed identity, 32 hex digits with 4 dashes",
         examples=["01234567-89ab-cdef-0123-456789abcdef"],
-    ),
-]
-
-StackReferenceName = Annotated[
-    str,
-    Field(
-        pattern=r"^[-\w.]+/[-\w.]+/[-\w.]+$",
-        title="stack",
-        description='organization/project/stack; the organization of a backend without any is "organization"',
-        examples=["acme/platform/prod"],
     ),
 ]
 

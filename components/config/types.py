@@ -210,7 +210,7 @@ HostName = Annotated[
     ),
 ]
 
-# As a server is told whom to call: a name, a Service's name, or an address.
+# Whom a server calls: a name, a Service's name, or an address.
 Host = Annotated[
     str,
     Field(
@@ -411,5 +411,25 @@ Argument = Annotated[
         title="argument",
         description="text, a whole number, true or false; put other numbers in quotes",
         examples=["--verbose"],
+    ),
+]
+
+StackName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]*/[A-Za-z0-9][-A-Za-z0-9_.]*/[A-Za-z0-9][-A-Za-z0-9_.]*$",
+        title="stack",
+        description="<organization>/<project>/<stack>; without Pulumi Cloud the organization is organization",
+        examples=["organization/model-serving/shared"],
+    ),
+]
+
+AwsRoleArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[-a-z]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$",
+        title="ARN of an AWS role",
+        description="arn:aws:iam::<12 digits>:role/<name>",
+        examples=["arn:aws:iam::123456789012:role/digits"],
     ),
 ]

@@ -6,17 +6,17 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from components.config.sections.base import Section, from_text
-from components.config.settings_types import OutputName, StackReferenceName
-from components.config.types import ClusterName, SecretKey
+from components.config.settings_types import OutputName
+from components.config.types import ClusterName, SecretKey, StackName
 
 # In place of a context's name.
-DOCKER = "docker"
+LOCAL, DOCKER = "local", "docker"
 
 
 class StackOutputConfig(Section):
     """An output of another stack, such as of the one that made the cluster. It is treated as a secret."""
 
-    stack: StackReferenceName
+    stack: StackName
     output: OutputName = "kubeconfig"
 
 
@@ -37,6 +37,11 @@ class ClusterConfig(Section):
         if not given:
             raise PydanticCustomError("needs_cluster", "is empty; allowed: one of context, kubeconfig, from")
         return self
+
+    @property
+    def local(self) -> bool:
+        """Whether it is the current context of the kubeconfig, whatever that is called."""
+        return self.context == LOCAL
 
     @property
     def docker(self) -> bool:

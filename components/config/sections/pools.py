@@ -31,13 +31,11 @@ from components.config.pool_types import (
     MigProfile,
     MinNodes,
     PoolName,
-    RoleArn,
     ServiceAccountEmail,
-    StackName,
     SubnetId,
 )
 from components.config.sections.base import Section
-from components.config.types import CpuQuantity, MemoryQuantity, ObjectName
+from components.config.types import AwsRoleArn, CpuQuantity, MemoryQuantity, ObjectName, StackName
 from components.planning.pools import WHOLE_GPU
 
 
@@ -291,7 +289,7 @@ class EksPool(AutoscaledPool):
 
     provider: Literal["eks"]
     cluster: CloudName
-    node_role: RoleArn
+    node_role: Annotated[AwsRoleArn, Field(examples=["arn:aws:iam::123456789012:role/nodes"])]
     subnets: Annotated[tuple[SubnetId, ...], Field(min_length=1, description="a list of subnets, one or more")]
     machine_types: Annotated[
         tuple[MachineType, ...], Field(min_length=1, description="a list of machine types, one or more")

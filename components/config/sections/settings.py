@@ -10,22 +10,19 @@ from components.config.sections.base import Section, from_text, text_file
 from components.config.sections.runtime import OWN_RUNTIMES
 from components.config.settings_types import (
     FILE_NAME,
-    AwsRoleArn,
     AzureClientId,
     DatabaseName,
     FileContent,
     FileName,
     GoogleServiceAccount,
-    HostName,
     NoProxy,
     ProjectFile,
     ProxyUrl,
     RemoteKey,
     Revision,
     SecretDataKey,
-    TcpPort,
 )
-from components.config.types import EnvName, EnvValue, ObjectName, SecretKey
+from components.config.types import AwsRoleArn, EnvName, EnvValue, Host, ObjectName, RemotePort, SecretKey
 
 # Set by the program (components/planning/settings.py and runtimes.py), so that `env` may not hold them.
 RESERVED_ENV = frozenset(
@@ -252,6 +249,9 @@ class DatabaseTlsConfig(Section):
         return self.mode.startswith("verify")
 
 
+_DatabasePort = Annotated[RemotePort, Field(examples=[5432])]
+
+
 class DatabaseConfig(Section):
     """A database or feature store of the model's server, told to it as DATABASE_* variables.
 
@@ -260,8 +260,8 @@ class DatabaseConfig(Section):
     """
 
     type: Literal["postgresql", "tcp"] = "postgresql"
-    host: HostName
-    port: Annotated[TcpPort | None, Field(validate_default=True)] = None
+    host: Annotated[Host, Field(examples=["db.example.com"])]
+    port: Annotated[_DatabasePort | None, Field(validate_default=True)] = None
     name: Annotated[DatabaseName | None, Field(validate_default=True)] = None
     user: Annotated[DatabaseName | None, Field(validate_default=True)] = None
     password: Secret | None = None

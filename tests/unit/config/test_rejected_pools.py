@@ -161,7 +161,7 @@ CASES: dict[str, tuple[Mapping[str, Any], str]] = {
     ),
     "a role by its name": (
         EKS | {"nodeRole": "nodes"},
-        f'{POOL}.nodeRole: "nodes" is not a role; allowed: the ARN of the IAM role that nodes have '
+        f'{POOL}.nodeRole: "nodes" is not an ARN of an AWS role; allowed: arn:aws:iam::<12 digits>:role/<name> '
         f"{set_to('nodeRole', 'arn:aws:iam::123456789012:role/nodes')}",
     ),
     "no subnet": (

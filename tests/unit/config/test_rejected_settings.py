@@ -127,13 +127,14 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "a database without a host": (
         f"{HERE}.database", {"name": "a", "user": "b", "tls": {"mode": "disable"}},
-        f"model-serving:{HERE}.database.host: is required and missing; allowed: a host name or address, without scheme "
-        "and port " + fix(f"{HERE}.database.host", "db.example.com"),
+        f"model-serving:{HERE}.database.host: is required and missing; allowed: in lower case a DNS name, a Service "
+        "(name or name.namespace.svc) or an IP address " + fix(f"{HERE}.database.host", "db.example.com"),
     ),
     "a database with a URL": (
         f"{HERE}.database", DATABASE | {"host": "postgresql://db.example.com"},
-        f'model-serving:{HERE}.database.host: "postgresql://db.example.com" is not a host name; allowed: a host name '
-        "or address, without scheme and port " + fix(f"{HERE}.database.host", "db.example.com"),
+        f'model-serving:{HERE}.database.host: "postgresql://db.example.com" is not a host; allowed: in lower case '
+        "a DNS name, a Service (name or name.namespace.svc) or an IP address "
+        + fix(f"{HERE}.database.host", "db.example.com"),
     ),
     "a port of a database that is none": (
         "database", DATABASE | {"port": 70000},
@@ -231,8 +232,9 @@ CASES: dict[str, tuple[str, Any, str]] = {
     ),
     "a cluster of a stack without its project": (
         "cluster", {"from": {"stack": "prod"}},
-        'model-serving:cluster.from.stack: "prod" is not a stack; allowed: organization/project/stack; the '
-        'organization of a backend without any is "organization" ' + fix("cluster.from.stack", "acme/platform/prod"),
+        'model-serving:cluster.from.stack: "prod" is not a stack; allowed: <organization>/<project>/<stack>; '
+        "without Pulumi Cloud the organization is organization "
+        + fix("cluster.from.stack", "organization/model-serving/shared"),
     ),
     "a kubeconfig in the stack file": (
         "cluster", {"kubeconfig": "apiVersion: v1 canary-1234"},
