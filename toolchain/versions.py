@@ -15,6 +15,11 @@ COREDNS = "1.12.4"
 KIND = "0.30.0"
 HELM = "3.22.0"
 
+# What is attached to images, and who signed them.
+COSIGN = "3.1.3"
+SYFT = "1.18.1"
+ORAS = "1.3.0"
+
 # Read the workflows of continuous integration.
 ACTIONLINT = "1.7.12"
 

