@@ -20,6 +20,10 @@ from components.report import reported_user_errors
 with reported_user_errors():
     config, secrets = StackConfig.load()
     check_capacity(pulumi.get_stack(), config)
+    if config.image_signing is not None:
+        from components.image_verification import verify_images
+
+        verify_images(pulumi.get_stack(), config)
     args = ModelStackArgs(stack=pulumi.get_stack(), config=config, secrets=secrets)
     if config.cluster.docker:
         from components.docker_stack import DockerStack

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pulumi
 
-from components.config import StackConfig
+from components.config import ImageSigningConfig, StackConfig
 from components.model_image import ModelImage, ModelImageArgs
+from components.planning.attestations import PASSWORD, PRIVATE_KEY, Attachments
 
 
 def built_images(
@@ -31,6 +32,13 @@ def built_images(
                 platforms=config.image.platforms,
                 proxy=config.proxy,
                 ca_bundle=config.ca_bundle,
+                attachments=Attachments(
+                    sbom=config.image.sbom,
+                    provenance=config.image.provenance,
+                    public_key=config.image_signing.public_key if config.image_signing else None,
+                    platforms=config.image.platforms,
+                ),
+                cosign_keys=_cosign_keys(config.image_signing, secrets),
             ),
             pulumi.ResourceOptions(parent=parent),
         )
@@ -38,3 +46,13 @@ def built_images(
         # The configuration is checked: with a source there is a registry.
         if model.source is not None and registry is not None
     }
+
+
+def _cosign_keys(
+    signing: ImageSigningConfig | None, secrets: Mapping[str, pulumi.Input[str]]
+) -> dict[str, pulumi.Input[str]]:
+    """The variables that cosign reads a private key and its password from."""
+    if signing is None or signing.private_key is None:
+        return {}
+    password = secrets[signing.password] if signing.password else ""
+    return {PRIVATE_KEY: secrets[signing.private_key], PASSWORD: password}

@@ -1,12 +1,11 @@
 """Getting the archives of charts, and holding them against their digests before anything changes."""
 
 import hashlib
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from components import programs
 from components.config import ChartConfig, ConfigError, Problem
 from components.config.problems import Commands
 from components.errors import UserError
@@ -52,21 +51,15 @@ def _fetch(name: str, chart: ChartConfig, commands: Commands) -> Problem | None:
 
 def _pull(name: str, chart: ChartConfig, folder: Path) -> None:
     where = f"model-serving:charts.{name}"
-    helm = shutil.which("helm")
-    if helm is None:
+    helm = programs.find("helm", where, "a chart is fetched", "install Helm 3: https://helm.sh/docs/intro/install/")
+    try:
+        programs.run([helm, *charts.pull_command(chart, folder)])
+    except programs.ProgramFailed as error:
         raise UserError(
-            f"{where}: a chart is fetched by the program helm, which is not on PATH -> install Helm 3: "
-            "https://helm.sh/docs/intro/install/"
-        )
-    done = subprocess.run(
-        [helm, *charts.pull_command(chart, folder)], capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    if done.returncode:
-        said = done.stderr.strip().removeprefix("Error: ") or f"helm ended with {done.returncode}"
-        raise UserError(
-            f"{where}: {chart.chart} {chart.version} cannot be fetched: {said} -> check its name and version, and "
-            "log in where it is private: helm registry login, or helm repo add with credentials"
-        )
+            f"{where}: {chart.chart} {chart.version} cannot be fetched: {str(error).removeprefix('Error: ')} -> check "
+            "its name and version, and log in where it is private: helm registry login, or helm repo add with "
+            "credentials"
+        ) from None
 
 
 def _is(archive: Path, digest: str) -> bool:

@@ -1,13 +1,16 @@
 """The image of a model that is built from its training code."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_docker_build as docker_build
 
 from components.config import ProxyConfig
 from components.planning import artifact_access, build_context, names, pip_settings
+from components.planning.attestations import Attachments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,8 @@ class ModelImageArgs:
         platforms: like "linux/arm64"; none for the builder's own.
         proxy: the stack's way to the internet, where this machine has none of its own.
         ca_bundle: a file of the project with authorities to trust beside the usual ones.
+        attachments: what is attached to the image after its push, and `cosign_keys` what it is signed with: variables
+            of cosign's environment.
     """
 
     model: str
@@ -41,6 +46,8 @@ class ModelImageArgs:
     platforms: tuple[str, ...] = ()
     proxy: ProxyConfig | None = None
     ca_bundle: str | None = None
+    attachments: Attachments = field(default_factory=Attachments)
+    cosign_keys: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 class ModelImage(pulumi.ComponentResource):
@@ -88,11 +95,45 @@ class ModelImage(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         self.reference = pulumi.Output.concat(f"{args.repository}/{args.model}@", image.digest)
+        if args.attachments.any:
+            # Imported where it is needed: every preview waits for the imports.
+            from components.image_attachments import attached
+
+            # Whoever deploys it waits for what is attached.
+            self.reference = attached(
+                name, self.reference, args.attachments, args.cosign_keys, lambda image: _provenance(args, image), self
+            )
         self.register_outputs({"reference": self.reference})
 
 
-def _build_args(args: ModelImageArgs, kind: str) -> dict[str, pulumi.Input[str]]:
-    values: dict[str, pulumi.Input[str]] = {"FRAMEWORK": args.framework}
+def _provenance(args: ModelImageArgs, image: str) -> Mapping[str, Any]:
+    """The provenance of an image that was just pushed.
+
+    What is said of the sources is what is there now: the plugin builds again whenever the staged context is another one
+    than the image's.
+    """
+    from components import build_facts
+    from components.planning import provenance
+
+    kind = artifact_access.kind(args.artifact)
+    local = Path(args.artifact) if args.artifact and kind == "folder" else None
+    build = provenance.Build(
+        project=pulumi.get_project(),
+        stack=args.stack,
+        model=args.model,
+        build_args=_build_args(args, kind),
+        platforms=args.platforms,
+        context=provenance.folder_hash(build_context.STAGING / args.model),
+        versions=build_facts.versions(),
+        source=build_facts.source(Path(args.source), local),
+        record=build_facts.record(image),
+        contract=build_facts.contract(image),
+    )
+    return provenance.predicate(build)
+
+
+def _build_args(args: ModelImageArgs, kind: str) -> dict[str, str]:
+    values = {"FRAMEWORK": args.framework}
     if args.runtime != "onnx":
         values["RUNTIME"] = args.runtime
     if args.accelerator != "none":

@@ -17,6 +17,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime import rpc
 
+from components.config.problems import NAMESPACE
+
 _KUBERNETES = "kubernetes:"
 _CHART = "kubernetes:helm.sh/v4:Chart"
 _IMAGE = "docker-build:index:Image"
@@ -75,10 +77,7 @@ def render(request: Request) -> Rendering:
     """
     engine = _Engine(request)
     pulumi.runtime.set_mocks(engine, project=request.project, stack=request.stack, preview=True)
-    # Registry logins have a form that the program checks.
-    logins = {key: json.dumps({"auths": {_marker(key): {}}}) for key in request.secrets}
-    values = request.config | logins
-    pulumi.runtime.set_all_config(values, request.secrets)
+    pulumi.runtime.set_all_config(request.config | _stand_ins(request), request.secrets)
 
     @pulumi.runtime.test
     def run() -> None:
@@ -146,6 +145,17 @@ class _Engine(pulumi.runtime.Mocks):
 
 def _marker(key: str) -> str:
     return f"<the value of {key}>"
+
+
+def _stand_ins(request: Request) -> dict[str, str]:
+    """A text for each secret. Registry logins and private keys have forms that the program checks."""
+    values = {key: json.dumps({"auths": {_marker(key): {}}}) for key in request.secrets}
+    section = request.config.get(f"{NAMESPACE}:imageSigning", "")
+    signing = json.loads(section) if section.startswith("{") else {}
+    if (key := f"{NAMESPACE}:{signing.get('privateKey')}") in values:
+        kind = "ENCRYPTED SIGSTORE PRIVATE KEY"
+        values[key] = f"-----BEGIN {kind}-----\n{_marker(key)}\n-----END {kind}-----\n"
+    return values
 
 
 def _named(name: str, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -84,6 +84,8 @@ def listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
 def _secret_places(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
     """Values that are the key of a secret, or a section with one as its `config`."""
     yield ("signing", "privateKey"), _section(data, "signing").get("privateKey")
+    for key in ("privateKey", "password"):
+        yield ("imageSigning", key), _section(data, "imageSigning").get(key)
     yield ("logs", "authorization"), _section(data, "logs").get("authorization")
     yield ("cluster", "kubeconfig"), _section(data, "cluster").get("kubeconfig")
     for name, receiver in _receivers(data).items():
@@ -176,30 +178,6 @@ def _missing_registry(given: Given) -> Iterator[Problem]:
             message=f"is required and missing; the registry to push {', '.join(built)} to, built from source",
             fix=given.commands.set(("registry", "repository"), "registry.example.com/team/models"),
         )
-
-
-def _missing_signing_key(given: Given) -> Iterator[Problem]:
-    signing = given.data.get("signing")
-    built = [name for name, model in models_of(given.data) if model.get("source") is not None]
-    if built and isinstance(signing, dict) and signing.get("privateKey") is None:
-        yield Problem(
-            path=("signing", "privateKey"),
-            message=f"is required and missing; the key of the secret to sign {', '.join(built)} with",
-            fix=given.commands.set(("signing", "privateKey"), "signingKey"),
-        )
-
-
-def _unverified_signatures(given: Given) -> Iterator[Problem]:
-    """A stack that demands signatures must not run a server that looks at none."""
-    for name, model in models_of(given.data):
-        runtime = model.get("runtime")
-        if given.data.get("signing") is not None and isinstance(runtime, str) and runtime not in OWN_RUNTIMES:
-            yield Problem(
-                path=("models", name, "runtime"),
-                message=f"{json.dumps(runtime)} verifies no signature, and signing demands one; "
-                f"allowed: {', '.join(OWN_RUNTIMES)}",
-                fix="serve it from a stack without signing",
-            )
 
 
 def _platforms_without_wheels(given: Given) -> Iterator[Problem]:
@@ -547,8 +525,6 @@ _CHECKS = (
     _nothing_to_do,
     _defaults_of_one_model,
     _missing_registry,
-    _missing_signing_key,
-    _unverified_signatures,
     _platforms_without_wheels,
     _long_names,
     _canary_names,

@@ -12,7 +12,7 @@ from pydantic import Field, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from components.config import checks, defaults, docker_checks, protection
+from components.config import checks, defaults, docker_checks, protection, signing_checks
 from components.config.pool_types import PoolName
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
 from components.config.sections import (
@@ -26,6 +26,7 @@ from components.config.sections import (
     DockerConfig,
     GpuSupportConfig,
     ImageConfig,
+    ImageSigningConfig,
     LogsConfig,
     ModelConfig,
     Models,
@@ -73,6 +74,7 @@ class StackConfig(Section):
     models: Models = {}
     registry: RegistryConfig | None = None
     image: ImageConfig = ImageConfig()
+    image_signing: ImageSigningConfig | None = None
     signing: SigningConfig | None = None
     model_defaults: ModelDefaults = {}
     protect: Switch = False
@@ -128,6 +130,7 @@ class _Loader:
         )
         problems = [replace(problem, path=defaults.origin(problem.path, written)) for problem in checks.problems(given)]
         problems += docker_checks.problems(given)
+        problems += signing_checks.problems(given)
         problems += protection.problems(self._stack, data, self._commands)
         config: StackConfig | None = None
         try:

@@ -36,8 +36,7 @@ def stage(model: str, source: Path, *, artifact: Path | None = None, root: Path 
         BuildContextError: a file or folder of the build is missing or is a link to a folder.
     """
     target = root / STAGING / model
-    parts = {**_SHARED, "source": source, **({"artifact": artifact} if artifact else {})}
-    files = collect({name: root / path for name, path in parts.items()})
+    files = collect({name: root / path for name, path in origins(source, artifact).items()})
     folders = {Path(), *(parent for name in files for parent in name.parents)}
     _remove_others(target, files.keys(), folders)
     for folder in sorted(folders):
@@ -46,6 +45,11 @@ def stage(model: str, source: Path, *, artifact: Path | None = None, root: Path 
     for name, origin in files.items():
         _copy(origin, target / name, partial=root / STAGING / f".{model}-{os.getpid()}")
     return STAGING / model
+
+
+def origins(source: Path, artifact: Path | None = None) -> dict[str, Path]:
+    """Where the parts of a context are in the project, by their names in the context."""
+    return {**_SHARED, "source": source, **({"artifact": artifact} if artifact else {})}
 
 
 def collect(parts: Mapping[str, Path]) -> dict[Path, Path]:
@@ -69,7 +73,7 @@ def collect(parts: Mapping[str, Path]) -> dict[Path, Path]:
 
 def belongs(path: Path, source: Path, artifact: Path | None = None) -> bool:
     """Whether the build of the model in `source` reads this file of the project. All are relative to the project."""
-    parts = [*_SHARED.values(), source, *([artifact] if artifact else [])]
+    parts = origins(source, artifact).values()
     inside = [path.relative_to(part).parts for part in parts if path.is_relative_to(part)]
     return any(not any(_left_out(name) for name in names) for names in inside)
 

@@ -8,6 +8,7 @@ from components.config.sections.alerts import AlertsConfig, ReceiverConfig
 from components.config.sections.base import Section
 from components.config.sections.build import (
     ImageConfig,
+    ImageSigningConfig,
     PullSecretConfig,
     QuantizationConfig,
     RegistryConfig,
@@ -86,6 +87,7 @@ __all__ = [
     "GpuSupportConfig",
     "IdentityConfig",
     "ImageConfig",
+    "ImageSigningConfig",
     "IngressConfig",
     "KarpenterPool",
     "LocalDatabaseConfig",

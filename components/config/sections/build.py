@@ -14,6 +14,7 @@ from components.config.types import (
     PublicKey,
     QualityLoss,
     SecretKey,
+    Switch,
 )
 
 
@@ -58,13 +59,33 @@ class RegistryConfig(Section):
 
 
 class ImageConfig(Section):
-    """How images are built. Without platforms, the builder's own platform is built."""
+    """How images are built. Without platforms, the builder's own platform is built.
+
+    `sbom` is a list of an image's packages (CycloneDX), `provenance` says what it was built from (SLSA 1): both are
+    attached to it in the registry after the push, signed where the stack has an `imageSigning.privateKey`.
+    """
 
     platforms: tuple[Literal["linux/amd64", "linux/arm64"], ...] = ()
+    sbom: Switch = False
+    provenance: Switch = False
+
+
+class ImageSigningConfig(Section):
+    """Who may have built the images, in cosign's way: none is deployed that is not signed with this key.
+
+    `private_key` is the key of the secret that holds cosign's private key, `password` of the one that opens it; only a
+    stack that builds models needs them. `verify: models` is about images of this project's server, built here or
+    elsewhere; `all` also about those of other servers.
+    """
+
+    public_key: PublicKey
+    private_key: SecretKey | None = None
+    password: SecretKey | None = None
+    verify: Literal["models", "all"] = "models"
 
 
 class SigningConfig(Section):
-    """Who may have built the models: each server refuses a model that is not signed with this key.
+    """Who may have built the models: each server refuses a model that is not signed with this key (OpenSSF's way).
 
     `private_key` is the key of the secret that holds the other half; only a stack that builds models needs it.
     """

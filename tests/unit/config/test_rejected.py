@@ -21,8 +21,8 @@ MODEL_KEYS = (
     "ingress, route, canary, network, configFiles, database, identity, slo"
 )
 SECTIONS = (
-    "cluster, namespace, models, registry, image, signing, modelDefaults, protect, prices, nodePools, network, "
-    "gpuSupport, charts, env, secrets, database, proxy, caBundle, capacityCheck, monitoring, alerts, docker, "
+    "cluster, namespace, models, registry, image, imageSigning, signing, modelDefaults, protect, prices, nodePools, "
+    "network, gpuSupport, charts, env, secrets, database, proxy, caBundle, capacityCheck, monitoring, alerts, docker, "
     "logs"
 )
 CLUSTER = (
