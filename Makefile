@@ -30,6 +30,10 @@ promote:
 rollback:
 	@$(TOOLCHAIN) rollback --model "$(MODEL)" --stack "$(STACK)"
 
+.PHONY: sbom provenance
+sbom provenance:
+	@$(TOOLCHAIN) $@ --model "$(MODEL)" --stack "$(STACK)"
+
 render:
 	@$(TOOLCHAIN) render --stack "$(STACK)" $(if $(OUT),--out "$(OUT)")
 

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from toolchain import checks, compose, disk, doctor, local, lock, operations, paths, promotion, recovery
+from toolchain import attestations, checks, compose, disk, doctor, local, lock, operations, paths, promotion, recovery
 from toolchain import drift as drifting
 from toolchain import render as rendering
 from toolchain import stack as stacks
@@ -96,6 +96,18 @@ def promote(
 def rollback(model: ModelOption, stack: StackOption = "dev") -> None:
     """Name the image that a model ran before in the stack's file, and deploy it."""
     raise typer.Exit(promotion.rollback(model, stacks.load(stack), Progress()))
+
+
+@app.command()
+def sbom(model: ModelOption, stack: StackOption = "dev") -> None:
+    """Print the list of packages (CycloneDX) that is attached to the image which a model runs."""
+    attestations.show("sbom", stacks.load(stack), model)
+
+
+@app.command()
+def provenance(model: ModelOption, stack: StackOption = "dev") -> None:
+    """Print where the image that a model runs came from (SLSA), as it is attached to it."""
+    attestations.show("provenance", stacks.load(stack), model)
 
 
 @app.command()
@@ -210,8 +222,8 @@ def install(
     addons: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Only these: actionlint, helm, metrics-server, kwok, karpenter, monitoring, prometheus, "
-            "prometheus-adapter, docker, docker-plugin, log-collector."
+            help="Only these: actionlint, helm, cosign, oras, syft, metrics-server, kwok, karpenter, monitoring, "
+            "prometheus, prometheus-adapter, docker, docker-plugin, log-collector."
         ),
     ] = None,
 ) -> None:

@@ -34,8 +34,8 @@ def render(stack: Stack, folder: Path, progress: Progress) -> int:
     """
     request = _request(stack)
     python = engine.program_python(stack)
-    if "helm" in stack.addons:
-        local.install_addons(["helm"], progress)
+    if wanted := [name for name in ("helm", "cosign") if name in stack.addons]:
+        local.install_addons(wanted, progress)
     environment = {**os.environ, **engine.environment(stack)}
     done = subprocess.run(
         [python, "-m", "components.render"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from components.planning.attestations import Attachments
 from toolchain import paths
 from toolchain.errors import ToolchainError
 
@@ -81,6 +82,7 @@ class Stack:
         logs = self.settings.get("logs")
         collected = isinstance(logs, dict) and logs.get("target", "off") not in ("off", False)
         asked = {
+            **dict.fromkeys(self._image_programs, True),
             "metrics-server": scaled,
             "karpenter": simulated,
             "monitoring": watched,
@@ -88,6 +90,19 @@ class Stack:
             "log-collector": collected,
         }
         return [name for name, wanted in asked.items() if wanted]
+
+    @property
+    def _image_programs(self) -> tuple[str, ...]:
+        """What attaches and verifies what the stack wants beside its images (components/planning/attestations.py)."""
+        image, signing = (self.settings.get(section) for section in ("image", "imageSigning"))
+        built = any("source" in model for model in self.models.values())
+        wanted = {key for key in ("sbom", "provenance") if isinstance(image, dict) and image.get(key) in (True, "true")}
+        plan = Attachments(
+            sbom=built and "sbom" in wanted,
+            provenance=built and "provenance" in wanted,
+            public_key=str(signing) if signing else None,
+        )
+        return plan.programs()
 
     @property
     def registry_host(self) -> str:

@@ -17,6 +17,7 @@ from toolchain.stack import Stack
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 RANGE = {"digits": {"replicas": {"min": 1, "max": 3}}}
+BUILT = {"digits": {"source": {"framework": "keras", "path": "model/digits"}}}
 POOL = {"l4": {"provider": "karpenter"}}
 
 
@@ -38,6 +39,11 @@ def stack(**settings: Any) -> Stack:
         ({"models": RANGE, "nodePools": POOL}, ["metrics-server", "karpenter"]),
         ({"charts": {"keda": {}}}, ["helm"]),
         ({"gpuSupport": {"install": "device-plugin"}}, ["helm"]),
+        ({"imageSigning": {"publicKey": "MFkw"}}, ["cosign"]),
+        ({"image": {"sbom": True, "provenance": "true"}, "models": BUILT}, ["oras", "syft"]),
+        ({"image": {"sbom": True}, "imageSigning": {"publicKey": "MFkw"}, "models": BUILT}, ["syft", "cosign"]),
+        ({"image": {"sbom": True}, "models": {"digits": {"image": "r.example.com/m"}}}, []),
+        ({"image": "sbom"}, []),
         ({"nodePools": {"l4": {"provider": "existing"}}}, []),
         ({"models": RANGE, "nodePools": POOL, "cluster": "production"}, []),
         ({"models": [RANGE], "nodePools": "l4"}, []),
