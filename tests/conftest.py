@@ -21,6 +21,16 @@ def pytest_sessionfinish() -> None:
     gc.disable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those of a file are for one process: they share what takes long to make.
+
+    A file that shares more with others says so: pytestmark = pytest.mark.xdist_group("name").
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture(scope="session")
 def local_cluster() -> Iterator[LocalCluster]:
     """One real cluster for the whole run."""

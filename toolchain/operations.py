@@ -2,7 +2,8 @@
 
 import tempfile
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,18 @@ def _start(stack: Stack, progress: Progress, addons: Collection[str] = ()) -> No
     local.install(progress, wanted)
     services.start(stack, progress, wanted)
     engine.prepare_backend()
+
+
+@contextmanager
+def started(stack: Stack, progress: Progress) -> Iterator[None]:
+    """The services of a local stack for the block: those that run already, else started now and stopped afterwards."""
+    ran_before = services.any_running()
+    start(stack, progress)
+    try:
+        yield
+    finally:
+        if not ran_before:
+            down(stack, progress)
 
 
 def down(stack: Stack, progress: Progress) -> None:

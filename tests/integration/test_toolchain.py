@@ -101,6 +101,7 @@ class Folders:
             "XDG_DATA_HOME": str(root / "data"),
             "GOCACHE": str(root / "go"),
             "TMPDIR": str(root / "tmp"),
+            "LOCK_TIMEOUT": "0",
         }
         self._mark = f"XDG_CACHE_HOME={self.cache}".encode()
 

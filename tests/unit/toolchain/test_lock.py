@@ -2,10 +2,12 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import wait_until
 from toolchain import lock, operations, paths, recovery
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress
@@ -26,6 +28,32 @@ def test_the_second_one_is_told_the_first_ones_process(monkeypatch: pytest.Monke
     assert f"kill {os.getpid()}" in caught.value.todo
     with lock.of_local_stacks():
         pass
+
+
+def test_the_second_one_waits_as_long_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended: list[str] = []
+
+    def second() -> None:
+        with lock.of_local_stacks():
+            ended.append("second")
+
+    monkeypatch.setenv("LOCK_TIMEOUT", "60")
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with lock.of_local_stacks():
+            waiting = pool.submit(second)
+            wait_until(lambda: "Waiting for process" in capsys.readouterr().err, "what it says while it waits")
+            ended.append("first")
+        waiting.result(timeout=10)
+    assert ended == ["first", "second"]
+
+
+def test_a_time_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCK_TIMEOUT", "10m")
+    with lock.of_local_stacks(), pytest.raises(ToolchainError) as caught, lock.of_local_stacks():
+        raise AssertionError("both have it")
+    assert "LOCK_TIMEOUT is '10m', and it is a number of seconds" in caught.value.why
 
 
 def test_what_a_dead_process_wrote_is_no_lock() -> None:
