@@ -86,7 +86,9 @@ def _timeout() -> float:
     """Seconds to wait for a lock."""
     text = os.environ.get(_TIMEOUT, "0")
     if not text.isdecimal():
-        raise ToolchainError(_command(), f"{_TIMEOUT} is {text!r}, and it is a number of seconds", "Say LOCK_TIMEOUT=600")
+        raise ToolchainError(
+            _command(), f"{_TIMEOUT} is {text!r}, and it is a number of seconds", "Say LOCK_TIMEOUT=600"
+        )
     return float(text)
 
 

@@ -67,7 +67,7 @@ def _declared(resources: Iterable[Mapping[str, Any]]) -> Iterator[_Declared]:
         labels = metadata.get("labels") or {}
         if kind in _SELECTORS and labels.get("app.kubernetes.io/part-of") == PART_OF:
             found.setdefault((kind, metadata.get("namespace", "")), []).append(labels)
-    for (kind, namespace), labels in found.items():
+    for (kind, namespace), labels in sorted(found.items()):  # resources come in no certain order
         yield _Declared(kind, namespace, tuple(labels))
 
 
