@@ -31,14 +31,14 @@ def side_by_side(*arguments: str) -> int:
     # A command of one of them waits for that of the other.
     os.environ["LOCK_TIMEOUT"] = "900"
     try:
-        return _run("pytest", "-n", "2", "--dist", "loadgroup", "-m", "not alone", *arguments)
+        return _run("pytest", "-v", "-n", "2", "--dist", "loadgroup", "-m", "not alone", *arguments)
     finally:
         del os.environ["LOCK_TIMEOUT"]
 
 
 def alone(*arguments: str) -> int:
     """Like ``pytest``, with what ``side_by_side`` leaves out."""
-    return _run("pytest", "-m", "alone", *arguments)
+    return _run("pytest", "-v", "-m", "alone", *arguments)
 
 
 def bench(name: str, json: Path | None) -> int:
