@@ -7,7 +7,7 @@ from toolchain.plugin_base.process import Plugin, import_protocol_only, serve
 
 
 def _plugin() -> Plugin:
-    from toolchain.kubernetes_plugin.engine import Engine
+    from toolchain.plugin_base.engine import Engine
 
     from .provider import Provider
     from .server import Service

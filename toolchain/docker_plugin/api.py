@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from toolchain.kubernetes_plugin.errors import PluginError
+from toolchain.plugin_base.errors import PluginError
 
 # Where an engine listens that nothing says anything of: the system's, and Docker Desktop's.
 _SOCKETS = (Path("/var/run/docker.sock"), Path.home() / ".docker" / "run" / "docker.sock")

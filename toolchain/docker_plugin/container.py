@@ -5,7 +5,7 @@ import re
 import tarfile
 from typing import Any
 
-from toolchain.kubernetes_plugin.values import Object
+from toolchain.plugin_base.values import Object
 
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 # Changes of these are about the plugin's own doings, so the container stays.

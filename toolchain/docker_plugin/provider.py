@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from toolchain.kubernetes_plugin.engine import Engine
-from toolchain.kubernetes_plugin.errors import PluginError
-from toolchain.kubernetes_plugin.naming import Autonaming, unique_name, urn_name
-from toolchain.kubernetes_plugin.values import UNKNOWN, Object, plain
+from toolchain.plugin_base.engine import Engine
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.naming import Autonaming, unique_name, urn_name
+from toolchain.plugin_base.values import UNKNOWN, Object, plain
 
 from . import container
 from .api import Api, EngineError

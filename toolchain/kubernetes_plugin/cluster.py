@@ -5,11 +5,12 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
+from toolchain.plugin_base.values import Object
+
 from .connection import Connection
 from .errors import ApiError, NoSuchKind, Unreachable
 from .naming import Kind
 from .objects import metadata, name_of
-from .values import Object
 
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import PluginError
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import UNKNOWN, Object, plain
+
 from .kubeconfig import active_cluster, as_text, load
-from .values import UNKNOWN, Object, plain
 
 _SUPPORTED = {
     "kubeconfig",

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from toolchain.plugin_base.values import UNKNOWN, Object
+
 from .naming import Kind
 from .objects import MISSING, built_in_scope, is_autonamed, metadata, name_of
 from .replacement import Path, Pattern, touches
-from .values import UNKNOWN, Object
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-
-class PluginError(Exception):
-    """An error whose message is shown to the user as it is."""
+from toolchain.plugin_base.errors import PluginError
 
 
 class Unreachable(PluginError):

@@ -1,12 +1,12 @@
 """Names: of types (URN, group/version/kind), of objects (ids) and the ones made up for unnamed objects."""
 
-import hashlib
-import secrets
 from typing import NamedTuple
 
-from .errors import PluginError
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.naming import Autonaming, unique_name, urn_name
+from toolchain.plugin_base.values import UNKNOWN, Object
+
 from .objects import annotate, is_autonamed, metadata, name_of
-from .values import UNKNOWN, Object
 
 PACKAGE = "kubernetes"
 
@@ -52,11 +52,6 @@ _SCOPE = (
 )
 
 
-def urn_name(urn: str) -> str:
-    """The resource's name in the program."""
-    return urn.split("::", 3)[3]
-
-
 def object_id(obj: Object) -> str:
     """Pulumi's id of an object: `namespace/name`, or `name` for what has no namespace."""
     namespace = metadata(obj).get("namespace")
@@ -67,19 +62,6 @@ def split_id(id_: str) -> tuple[str, str]:
     """Namespace (possibly empty) and name from an id."""
     namespace, _, name = id_.rpartition("/")
     return namespace, name
-
-
-def unique_name(prefix: str, seed: bytes, digits: int = 8) -> str:
-    """`prefix` and hexadecimal digits; the same seed gives the same name, so that an update keeps a plan's names."""
-    suffix = hashlib.sha256(seed + prefix.encode()).hexdigest() if seed else secrets.token_hex(digits)
-    return prefix + suffix[:digits]
-
-
-class Autonaming(NamedTuple):
-    """What the engine's `pulumi:autonaming` configuration says about a name."""
-
-    proposed: str = ""
-    disabled: bool = False
 
 
 def assign_name(inputs: Object, old_inputs: Object, urn: str, seed: bytes, autonaming: Autonaming | None) -> None:

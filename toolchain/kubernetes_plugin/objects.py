@@ -3,7 +3,7 @@
 import base64
 from typing import Any, Final
 
-from .values import UNKNOWN, Object, has_unknown
+from toolchain.plugin_base.values import UNKNOWN, Object, has_unknown
 
 MISSING: Final = object()
 """Stands for 'no such field', which is not the same as a field that is null."""

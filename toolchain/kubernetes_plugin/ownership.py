@@ -6,8 +6,9 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 import copy
 from typing import Any, Final
 
+from toolchain.plugin_base.values import Object
+
 from .objects import MISSING, annotation, metadata
-from .values import Object
 
 CREATOR: Final = "pulumi-kubernetes"
 """Field manager of a creation, which is a plain POST: apply would silently take over an object that exists."""

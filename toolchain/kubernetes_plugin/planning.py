@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from toolchain.plugin_base.naming import Autonaming
+from toolchain.plugin_base.values import UNKNOWN, Object, plain
+
 from . import diff, replacement, state
 from .config import Settings
 from .diff import Change
-from .naming import Autonaming, Kind, assign_name
+from .naming import Kind, assign_name
 from .objects import annotation, built_in_scope, metadata, normalised
 from .state import Stored
-from .values import UNKNOWN, Object, plain
 
 
 def check(

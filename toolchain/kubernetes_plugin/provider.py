@@ -5,17 +5,20 @@ from typing import Any
 
 from pulumi.runtime.proto import provider_pb2
 
+from toolchain.plugin_base.engine import Engine, Reporter
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.naming import Autonaming
+from toolchain.plugin_base.values import Object, Reference
+
 from . import operations
 from .config import Settings
-from .engine import Engine, Reporter
-from .errors import NoSuchKind, PluginError, Unreachable
-from .naming import Autonaming, Kind
+from .errors import NoSuchKind, Unreachable
+from .naming import Kind
 from .objects import built_in_scope
 from .operations import Operation
 from .planning import Plan, check, has_namespaces, plan
 from .session import Session
 from .state import Stored
-from .values import Object, Reference
 
 _FORGET_HELP = (
     "If the cluster was deleted, you can remove this resource from Pulumi state by rerunning the operation with the "

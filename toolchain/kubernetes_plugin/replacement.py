@@ -7,9 +7,10 @@ counts as immutable, because pods read it at their start and only a new name rol
 from collections.abc import Sequence
 from typing import Final
 
+from toolchain.plugin_base.values import Object
+
 from .naming import Kind
 from .objects import MISSING, is_core
-from .values import Object
 
 Path = tuple[str | int, ...]
 Pattern = tuple[str, ...]

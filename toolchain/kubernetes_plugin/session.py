@@ -2,10 +2,12 @@
 
 import asyncio
 
+from toolchain.plugin_base.errors import PluginError
+
 from .cluster import Cluster
 from .config import Settings
 from .connection import Connection, in_cluster
-from .errors import ApiError, PluginError, Unreachable
+from .errors import ApiError, Unreachable
 from .kubeconfig import Access, ambient, load, select
 
 

@@ -6,9 +6,10 @@ The three extra keys are those of the official plugin, so that a stack can go fr
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .naming import unique_name
+from toolchain.plugin_base.naming import unique_name
+from toolchain.plugin_base.values import Object, Secret, mark_secrets, plain
+
 from .objects import annotation, is_core
-from .values import Object, Secret, mark_secrets, plain
 
 _INPUTS: Final = "__inputs"
 _API_VERSION: Final = "__initialApiVersion"

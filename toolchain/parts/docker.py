@@ -5,16 +5,14 @@ stays as it is.
 """
 
 import functools
-import sys
 
-from toolchain import paths, versions
+from toolchain import versions
 from toolchain.parts import detect
 from toolchain.parts.debian_archive import TRIPLETS, DebianArchive
-from toolchain.parts.download import PulumiPlugin, Release
-from toolchain.parts.engine import pulumi_cli
-from toolchain.parts.model import Part, digest, machine, numbers
+from toolchain.parts.download import Release
+from toolchain.parts.engine import replaceable_plugin
+from toolchain.parts.model import Part, machine, numbers
 from toolchain.parts.node import container_runtime
-from toolchain.parts.stand_in import StandIn
 
 DEVICE_MAPPER = "libdevmapper.so.1.02.1"
 
@@ -76,19 +74,8 @@ def docker_compose() -> Part:
 
 @functools.cache
 def docker_plugin() -> Part:
-    """What declares containers, for `cluster: docker`. As with the Kubernetes plugin, the official one is preferred."""
-    name = "pulumi-resource-docker"
-    return Part(
-        name="Docker plugin",
-        version=versions.DOCKER_PLUGIN,
-        executables=(name,),
-        plugin="docker",
-        detect=detect.plugin("docker", versions.DOCKER_PLUGIN),
-        sources=(PulumiPlugin("docker", versions.DOCKER_PLUGIN), StandIn(name, "toolchain.docker_plugin")),
-        key=digest(str(paths.REPOSITORY), sys.executable, "2"),
-        needs=(pulumi_cli(),),
-        provisional=True,
-    )
+    """What declares containers, for `cluster: docker`."""
+    return replaceable_plugin("docker", versions.DOCKER_PLUGIN)
 
 
 def _not_older(version: str, pinned: str) -> bool:

@@ -83,16 +83,21 @@ def docker_build_plugin() -> Part:
 
 @functools.cache
 def kubernetes_plugin() -> Part:
-    """What talks to the cluster. The stand-in is never kept: the official plugin is preferred once it can be had."""
-    name = "pulumi-resource-kubernetes"
+    """What talks to the cluster."""
+    return replaceable_plugin("kubernetes", versions.KUBERNETES_PLUGIN)
+
+
+def replaceable_plugin(package: str, version: str) -> Part:
+    """A plugin that we have a stand-in for. That is never kept: the official one is preferred once it can be had."""
+    program = f"pulumi-resource-{package}"
     return Part(
-        name="Kubernetes plugin",
-        version=versions.KUBERNETES_PLUGIN,
-        executables=(name,),
-        plugin="kubernetes",
-        detect=detect.plugin("kubernetes", versions.KUBERNETES_PLUGIN),
-        sources=(PulumiPlugin("kubernetes", versions.KUBERNETES_PLUGIN), StandIn(name)),
-        key=digest(str(paths.REPOSITORY), sys.executable),
+        name=f"{package.capitalize()} plugin",
+        version=version,
+        executables=(program,),
+        plugin=package,
+        detect=detect.plugin(package, version),
+        sources=(PulumiPlugin(package, version), StandIn(program, f"toolchain.{package}_plugin")),
+        key=digest(package, str(paths.REPOSITORY), sys.executable),
         needs=(pulumi_cli(),),
         provisional=True,
     )

@@ -1,4 +1,4 @@
-"""The stand-in for the Kubernetes plugin, for machines where the official one cannot be had."""
+"""Our stand-ins for Pulumi's plugins, for machines where the official ones cannot be had."""
 
 import shlex
 import sys
@@ -19,7 +19,7 @@ class StandIn:
     """A launcher for one of our own plugins, which runs under the toolchain's own Python."""
 
     name: str
-    module: str = "toolchain.kubernetes_plugin"
+    module: str
 
     @property
     def label(self) -> str:

@@ -1,1 +1,1 @@
-"""What the stand-ins for Pulumi's plugins share: the process that the engine starts, and how errors reach it."""
+"""What the stand-ins for Pulumi's plugins share: process, gRPC service, values, names, messages and errors."""

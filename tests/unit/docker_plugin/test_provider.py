@@ -12,9 +12,9 @@ import pytest
 from toolchain.docker_plugin import container
 from toolchain.docker_plugin.api import Api
 from toolchain.docker_plugin.provider import Provider
-from toolchain.kubernetes_plugin.engine import Engine
-from toolchain.kubernetes_plugin.errors import PluginError
-from toolchain.kubernetes_plugin.values import UNKNOWN, Secret
+from toolchain.plugin_base.engine import Engine
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import UNKNOWN, Secret
 
 URN = "urn:pulumi:dev::shop::model-serving:docker:DockerService$docker:index/{}::digits-1"
 CONTAINER, NETWORK = URN.format("container:Container"), URN.format("network:Network")

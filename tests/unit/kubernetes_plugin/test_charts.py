@@ -11,9 +11,9 @@ import pytest
 from toolchain.kubernetes_plugin.components.chart_values import chart_values, secret_places
 from toolchain.kubernetes_plugin.components.construction import Construction
 from toolchain.kubernetes_plugin.components.helm import Helm, Repository
-from toolchain.kubernetes_plugin.errors import PluginError
 from toolchain.kubernetes_plugin.kubeconfig import Access
-from toolchain.kubernetes_plugin.values import Asset, Secret
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Asset, Secret
 
 NOTHING: Any = None
 

@@ -9,9 +9,10 @@ import pytest
 from pulumi.runtime.proto import alias_pb2, provider_pb2, resource_pb2, resource_pb2_grpc
 
 from toolchain.kubernetes_plugin.components import builder, construct
-from toolchain.kubernetes_plugin.engine import Engine
-from toolchain.kubernetes_plugin.errors import PluginError, Unreachable
-from toolchain.kubernetes_plugin.values import UNKNOWN, Asset, Reference, Secret, read, write
+from toolchain.kubernetes_plugin.errors import Unreachable
+from toolchain.plugin_base.engine import Engine
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import UNKNOWN, Asset, Reference, Secret, read, write
 
 GROUP = "kubernetes:yaml/v2:ConfigGroup"
 

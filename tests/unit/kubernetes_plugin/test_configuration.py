@@ -8,7 +8,7 @@ import yaml
 from toolchain.kubernetes_plugin.config import Settings, check_config, diff_config
 from toolchain.kubernetes_plugin.errors import Unreachable
 from toolchain.kubernetes_plugin.kubeconfig import active_cluster, ambient, load, select
-from toolchain.kubernetes_plugin.values import UNKNOWN, Secret
+from toolchain.plugin_base.values import UNKNOWN, Secret
 
 
 def kubeconfig(name: str = "a", **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from toolchain.kubernetes_plugin.objects import MISSING
 from toolchain.kubernetes_plugin.planning import plan
 from toolchain.kubernetes_plugin.replacement import immutable_fields, touches
 from toolchain.kubernetes_plugin.state import Stored
-from toolchain.kubernetes_plugin.values import UNKNOWN, Secret
+from toolchain.plugin_base.values import UNKNOWN, Secret
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from toolchain.kubernetes_plugin.components.manifests import Manifest, complete, expand, load, parse, read_files
-from toolchain.kubernetes_plugin.errors import PluginError
 from toolchain.kubernetes_plugin.naming import Kind
-from toolchain.kubernetes_plugin.values import Secret
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Secret
 
 
 @pytest.mark.parametrize(

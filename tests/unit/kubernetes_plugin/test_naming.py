@@ -2,9 +2,10 @@ import re
 
 import pytest
 
-from toolchain.kubernetes_plugin.errors import PluginError
-from toolchain.kubernetes_plugin.naming import Autonaming, Kind, assign_name, object_id, split_id, unique_name
-from toolchain.kubernetes_plugin.values import UNKNOWN
+from toolchain.kubernetes_plugin.naming import Kind, assign_name, object_id, split_id
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.naming import Autonaming, unique_name
+from toolchain.plugin_base.values import UNKNOWN
 
 URN = "urn:pulumi:dev::shop::my:own:Component$kubernetes:apps/v1:Deployment::web"
 AUTONAMED = {"pulumi.com/autonamed": "true"}

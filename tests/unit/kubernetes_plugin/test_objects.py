@@ -2,7 +2,7 @@ import copy
 from typing import Any, ClassVar
 
 from toolchain.kubernetes_plugin.objects import adopted, annotation, built_in_scope, drifted, normalised
-from toolchain.kubernetes_plugin.values import UNKNOWN
+from toolchain.plugin_base.values import UNKNOWN
 
 
 def test_normalised_drops_what_means_nothing() -> None:

@@ -10,11 +10,12 @@ from tests.unit.kubernetes_plugin.conftest import ApiServer, status
 from toolchain.kubernetes_plugin import operations
 from toolchain.kubernetes_plugin.cluster import Cluster
 from toolchain.kubernetes_plugin.connection import Connection
-from toolchain.kubernetes_plugin.engine import Engine, Reporter
-from toolchain.kubernetes_plugin.errors import Partial, PluginError
+from toolchain.kubernetes_plugin.errors import Partial
 from toolchain.kubernetes_plugin.operations import Operation
 from toolchain.kubernetes_plugin.state import Stored
-from toolchain.kubernetes_plugin.values import UNKNOWN, Secret
+from toolchain.plugin_base.engine import Engine, Reporter
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import UNKNOWN, Secret
 
 URN = "urn:pulumi:dev::shop::kubernetes:core/v1:ConfigMap::a"
 MAPS = "/api/v1/namespaces/n/configmaps"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from toolchain.kubernetes_plugin.components.ordering import ObjectKey, dependencies
-from toolchain.kubernetes_plugin.errors import PluginError
+from toolchain.plugin_base.errors import PluginError
 
 
 def obj(api_version: str, kind: str, name: str, namespace: str = "", depends_on: str = "", **more: Any) -> Any:

@@ -1,9 +1,5 @@
 """The process as the engine sees it."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,55 +7,20 @@ from typing import Any
 import grpc
 import pytest
 import yaml
-from google.protobuf.empty_pb2 import Empty
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from tests.unit.kubernetes_plugin.conftest import ApiServer
-from toolchain.kubernetes_plugin.values import UNKNOWN, read, write
-from toolchain.versions import KUBERNETES_PLUGIN
+from tests.unit.plugin_base.processes import connected, started
+from toolchain.plugin_base.values import UNKNOWN, read, write
 
-ROOT = Path(__file__).resolve().parents[3]
 URN = "urn:pulumi:dev::shop::kubernetes:core/v1:ConfigMap::a"
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """The plugin, started with an engine's pipes, where there is no cluster."""
-    command = [sys.executable, "-m", "toolchain.kubernetes_plugin", "127.0.0.1:1"]
-    pipe, env = subprocess.PIPE, {**os.environ, "HOME": str(tmp_path), "KUBECONFIG": ""}
-    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env) as started:
-        yield started
-        started.kill()
-
-
-@pytest.fixture
-def stub(process: "subprocess.Popen[str]") -> Iterator[Any]:
-    assert process.stdout is not None
-    with grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
-        yield provider_pb2_grpc.ResourceProviderStub(channel)
-
-
-def test_it_ends_with_the_engine(process: "subprocess.Popen[str]") -> None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert int(process.stdout.readline()) > 0
-    process.stdin.close()
-    assert process.wait(5) == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_quietly_when_told_to(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.send_signal(number)
-    assert process.wait(5) == 0
-    assert process.stderr.read() == ""
-
-
-def test_it_says_which_version_it_stands_in_for(stub: Any) -> None:
-    assert stub.GetPluginInfo(Empty()).version == KUBERNETES_PLUGIN
-    assert stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address="x")).accept_secrets
+def stub(tmp_path: Path) -> Iterator[Any]:
+    """The plugin, started where there is no cluster."""
+    with started("toolchain.kubernetes_plugin", tmp_path) as process, connected(process) as stub:
+        yield stub
 
 
 def test_without_a_cluster_it_previews_from_the_inputs_and_refuses_the_rest(stub: Any) -> None:

@@ -1,5 +1,5 @@
 from toolchain.kubernetes_plugin.state import Stored, marked, new_manager, outputs
-from toolchain.kubernetes_plugin.values import Secret
+from toolchain.plugin_base.values import Secret
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "data": {"a": "eA=="}, "metadata": {"name": "n"}}
 

@@ -10,9 +10,9 @@ import pytest
 from toolchain.kubernetes_plugin.awaits import GoneTracker, Tracker, look, wait
 from toolchain.kubernetes_plugin.awaits.base import Message, Source
 from toolchain.kubernetes_plugin.cluster import Event
-from toolchain.kubernetes_plugin.engine import Engine, Reporter
 from toolchain.kubernetes_plugin.errors import ApiError, NotReady
 from toolchain.kubernetes_plugin.naming import Kind
+from toolchain.plugin_base.engine import Engine, Reporter
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n", "uid": "1"}}
 

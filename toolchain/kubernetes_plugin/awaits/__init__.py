@@ -6,9 +6,10 @@ Kinds that are not listed here are ready once the API server has accepted them.
 from collections.abc import Callable
 from typing import Final
 
+from toolchain.plugin_base.values import Object
+
 from ..naming import Kind
 from ..objects import annotation
-from ..values import Object
 from .base import Tracker
 from .deployment import DeploymentTracker
 from .others import ClaimTracker, GoneTracker, JobTracker, PodTracker

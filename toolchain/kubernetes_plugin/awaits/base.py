@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..engine import Severity
+from toolchain.plugin_base.engine import Severity
+from toolchain.plugin_base.values import Object
+
 from ..naming import Kind
 from ..objects import metadata, name_of
-from ..values import Object
 
 
 class Message(NamedTuple):

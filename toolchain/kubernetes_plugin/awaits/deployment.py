@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from toolchain.plugin_base.values import Object
+
 from ..naming import Kind
 from ..objects import metadata, name_of, pluck
-from ..values import Object
 from . import pods
 from .base import Message, Source, Tracker, condition, label_selector, observed, owned_by
 

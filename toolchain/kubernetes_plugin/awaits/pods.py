@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from toolchain.plugin_base.values import Object
+
 from ..objects import metadata, name_of
-from ..values import Object
 from .base import condition
 
 

@@ -4,12 +4,14 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 from typing import Final
 
+from toolchain.plugin_base.engine import Reporter
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Object
+
 from ..cluster import Cluster, Event
-from ..engine import Reporter
-from ..errors import ApiError, NoSuchKind, NotReady, PluginError
+from ..errors import ApiError, NoSuchKind, NotReady
 from ..naming import Kind
 from ..objects import metadata, name_of, pluck
-from ..values import Object
 from .base import Source, Tracker
 
 DEFAULT_TIMEOUT: Final = 600.0

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from pulumi.runtime.proto import provider_pb2
 
-from ..engine import Engine
-from ..errors import PluginError
+from toolchain.plugin_base.engine import Engine
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import UNKNOWN, Reference, has_unknown, read
+
 from ..session import Session
-from ..values import UNKNOWN, Reference, has_unknown, read
 from .chart import chart
 from .construction import Construction
 from .monitor import Monitor

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import PluginError
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Asset, Object, Reference, plain
+
 from ..objects import pluck
-from ..values import Asset, Object, Reference, plain
 from .chart_values import chart_values, secret_places
 from .children import register
 from .construction import Construction, asset_text, without_mark

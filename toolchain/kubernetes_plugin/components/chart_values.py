@@ -4,8 +4,9 @@ import base64
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from ..errors import PluginError
-from ..values import Asset, Object, Secret, plain
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Asset, Object, Secret, plain
+
 from .construction import Construction, asset_text
 from .manifests import load
 

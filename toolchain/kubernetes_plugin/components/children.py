@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+from toolchain.plugin_base.values import Object, Reference
+
 from ..naming import PACKAGE, Kind
 from ..objects import annotate, metadata, name_of
 from ..state import marked
-from ..values import Object, Reference
 from .construction import Construction
 from .manifests import Manifest, complete, expand
 from .ordering import ObjectKey, dependencies

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..engine import Engine
-from ..errors import NoSuchKind, PluginError, Unreachable
+from toolchain.plugin_base.engine import Engine
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Asset, Object, Secret, plain
+
+from ..errors import NoSuchKind, Unreachable
 from ..naming import Kind
 from ..objects import built_in_scope
 from ..session import Session
-from ..values import Asset, Object, Secret, plain
 from .manifests import download, read_file
 from .monitor import Monitor
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ..errors import PluginError
+from toolchain.plugin_base.errors import PluginError
+
 from ..kubeconfig import Access
 
 _OLDEST: Final = (3, 14)

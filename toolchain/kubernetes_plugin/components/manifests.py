@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from ..errors import PluginError
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Object, Secret, plain
+
 from ..naming import Kind
 from ..objects import metadata, name_of, pluck
-from ..values import Object, Secret, plain
 
 _DOWNLOAD_SECONDS: Final = 30
 _EXCERPT: Final = 100

@@ -9,11 +9,11 @@ from typing import Any, Final
 import grpc
 from pulumi.runtime.proto import provider_pb2, resource_pb2, resource_pb2_grpc
 
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import UNKNOWN, Object, Reference, write
 from toolchain.versions import KUBERNETES_PLUGIN
 
-from ..errors import PluginError
 from ..naming import PACKAGE
-from ..values import UNKNOWN, Object, Reference, write
 
 MAX_MESSAGE: Final = 400 * 1024 * 1024
 """Bytes, as the engine's own limit."""

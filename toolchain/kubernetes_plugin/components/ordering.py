@@ -7,10 +7,11 @@ import graphlib
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ..errors import PluginError
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Object
+
 from ..naming import Kind
 from ..objects import metadata, name_of, pluck
-from ..values import Object
 from .manifests import is_definition
 
 _DEPENDS_ON: Final = "config.kubernetes.io/depends-on"

@@ -1,7 +1,8 @@
 """`kubernetes:yaml/v2:ConfigFile` and `:ConfigGroup`: the objects of YAML files, texts and the program itself."""
 
-from ..errors import PluginError
-from ..values import Reference, Secret, plain
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Reference, Secret, plain
+
 from .children import register
 from .construction import Construction, without_mark
 from .manifests import Manifest, all_secret, parse, read_files

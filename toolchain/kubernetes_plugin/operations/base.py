@@ -5,12 +5,13 @@ import traceback
 from dataclasses import dataclass
 from typing import Final
 
+from toolchain.plugin_base.engine import Reporter
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Object
+
 from .. import awaits
 from ..cluster import Cluster
-from ..engine import Reporter
-from ..errors import PluginError
 from ..naming import Kind
-from ..values import Object
 
 CRD: Final = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
 VERIFY_CRDS: Final = (

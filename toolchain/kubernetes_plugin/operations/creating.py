@@ -3,10 +3,12 @@
 import asyncio
 from typing import Final
 
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Object, has_unknown, plain
+
 from .. import ownership, state
-from ..errors import ApiError, NoSuchKind, Partial, PluginError, explain_already_exists
+from ..errors import ApiError, NoSuchKind, Partial, explain_already_exists
 from ..naming import Kind, object_id
-from ..values import Object, has_unknown, plain
 from .base import CRD, VERIFY_CRDS, Operation
 
 _RETRIES_AFTER: Final = (2.0, 4.0, 8.0, 16.0, 32.0)

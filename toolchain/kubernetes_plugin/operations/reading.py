@@ -1,11 +1,12 @@
 """Reading objects: refreshing what the stack has, and importing what it has not."""
 
+from toolchain.plugin_base.values import Object, plain
+
 from .. import awaits, state
 from ..errors import ApiError, NoSuchKind, NotReady, Partial
 from ..naming import Kind, split_id
 from ..objects import adopted, drifted, normalised
 from ..state import Stored
-from ..values import Object, plain
 from .base import Operation
 
 

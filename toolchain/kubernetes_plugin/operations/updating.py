@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from toolchain.plugin_base.errors import PluginError
+from toolchain.plugin_base.values import Object, has_unknown, plain
+
 from .. import ownership, state
 from ..cluster import Cluster
-from ..errors import ApiError, NoSuchKind, Partial, PluginError, explain_conflict
+from ..errors import ApiError, NoSuchKind, Partial, explain_conflict
 from ..naming import Kind, object_id
 from ..objects import metadata, name_of, normalised
 from ..state import Stored
-from ..values import Object, has_unknown, plain
 from .base import CRD, VERIFY_CRDS, Operation
 
 

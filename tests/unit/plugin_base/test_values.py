@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime import rpc
 
-from toolchain.kubernetes_plugin.values import UNKNOWN, Secret, has_unknown, mark_secrets, plain, read, write
+from toolchain.plugin_base.values import UNKNOWN, Secret, has_unknown, mark_secrets, plain, read, write
 
 
 def test_what_is_written_reads_back() -> None:
