@@ -21,6 +21,7 @@ def pytest_sessionfinish() -> None:
     gc.disable()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, those of a file are for one process: they share what takes long to make.
 
