@@ -31,7 +31,7 @@ def side_by_side(*arguments: str) -> int:
     # A command of one of them waits for that of the other.
     os.environ["LOCK_TIMEOUT"] = "900"
     try:
-        return _run("pytest", "-v", "-n", "2", "--dist", "loadgroup", "-m", "not alone", *arguments)
+        return _run("pytest", "-v", "-n", "2", "--dist", "loadfile", "-m", "not alone", *arguments)
     finally:
         del os.environ["LOCK_TIMEOUT"]
 

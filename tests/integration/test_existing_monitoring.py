@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 from tests.support.workspace import Workspace
 from toolchain.parts.install import bin_folder
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("monitoring")]
+pytestmark = pytest.mark.integration
 
 STACK = f"watched-{uuid.uuid4().hex[:6]}"
 WATCHERS = f"{STACK}-prometheus"

@@ -29,7 +29,7 @@ from tests.unit.components.recording import record
 from toolchain.cluster.layout import NODE_IP
 from toolchain.parts.install import bin_folder
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("monitoring")]
+pytestmark = pytest.mark.integration
 
 STACK = f"monitoring-{uuid.uuid4().hex[:6]}"
 WATCHERS = f"{STACK}-watchers"
