@@ -14,6 +14,7 @@ BASE ?=
 OUTPUT ?=
 JSON ?=
 ADVISORIES ?=
+WHAT ?=
 TOOLCHAIN := python3 -m toolchain
 
 .PHONY: up comment preview drift promote rollback recover compose render predict status report destroy down check test bench doctor
@@ -58,6 +59,9 @@ check test doctor:
 bench:
 	@$(TOOLCHAIN) bench "$(NAME)" $(if $(JSON),--json "$(JSON)")
 
-.PHONY: audit
+.PHONY: audit update
 audit:
 	@$(TOOLCHAIN) audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)")
+
+update:
+	@$(TOOLCHAIN) update $(WHAT)

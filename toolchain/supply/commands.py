@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from toolchain.supply import audit as auditing
+from toolchain.supply import update as updating
 
 
 def audit(
@@ -16,4 +17,13 @@ def audit(
     raise typer.Exit(auditing.audit(advisories))
 
 
-COMMANDS = (audit,)
+def update(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="requirements, modules, actions, or paths; without it, everything.")
+    ] = None,
+) -> None:
+    """Bring what is pinned to the newest allowed versions, and show what changed. A failure changes nothing."""
+    raise typer.Exit(updating.update(what or ()))
+
+
+COMMANDS = (audit, update)

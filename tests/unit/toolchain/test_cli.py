@@ -73,6 +73,8 @@ def test_make_calls_a_command_for_a_stack(target: str) -> None:
         (("test",), "test"),
         (("doctor",), "doctor"),
         (("audit",), "audit"),
+        (("update",), "update"),
+        (("update", "WHAT=policy toolchain/modules/helm"), "update policy toolchain/modules/helm"),
         (("audit", "ADVISORIES=http://127.0.0.1:1"), 'audit --advisories "http://127.0.0.1:1"'),
         (("bench", "NAME=preview"), 'bench "preview"'),
         (("bench", "NAME=preview", "JSON=out.json"), 'bench "preview" --json "out.json"'),

@@ -1,0 +1,168 @@
+"""What `make update` chooses, what it leaves alone, and that it changes all of it or nothing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from toolchain import paths
+from toolchain.errors import ToolchainError
+from toolchain.progress import Step
+from toolchain.supply import renew_actions, renew_modules, renew_requirements, update
+
+COMMITS = {tag: f"{number:040x}" for number, tag in enumerate(("v6.0.3", "v6.1.0", "v6.0.10", "v7.0.0"), 1)}
+WORKFLOW = "steps:\n  - uses: {0}@{1} # v6.0.3\n  - uses: {0}/sub@{1} # v6.0.3\n"
+
+
+def relative(files: list[Path], root: Path) -> list[str]:
+    return [file.relative_to(root).as_posix() for file in files]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with one of each."""
+    root = tmp_path / "root"
+    for name, text in {
+        "requirements.in": "alpha\n",
+        "requirements.txt": "alpha==1.0 --hash=sha256:00\n",
+        "a/requirements/one.in": "-c ../../requirements.txt\nbeta\n",
+        "a/requirements/one.txt": "beta==1.0 --hash=sha256:00\n",
+        "a/requirements.in": "-r requirements/one.in\n",
+        "a/requirements.txt": "beta==1.0 --hash=sha256:00\n",
+        "toolchain/versions.py": 'ACTIONLINT = "1.7.12"\n',
+        "toolchain/modules/actionlint/go.mod": "module x\n\nrequire github.com/rhysd/actionlint v1.7.12\n",
+        "toolchain/modules/actionlint/go.sum": "",
+        ".github/workflows/test.yml": WORKFLOW.format("actions/checkout", COMMITS["v6.0.3"]),
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root.resolve()
+
+
+def test_a_file_comes_after_those_that_it_refers_to(root: Path) -> None:
+    assert relative(renew_requirements.targets(root), root) == [
+        "requirements.in",
+        "a/requirements/one.in",
+        "a/requirements.in",
+    ]
+    (root / "requirements.in").write_text("-c a/requirements.txt\nalpha\n")
+    with pytest.raises(ToolchainError, match="refer to each other in a circle"):
+        renew_requirements.targets(root)
+
+
+def test_what_is_pinned_and_not_asked_for_is_an_error(root: Path) -> None:
+    (root / "a/requirements.in").unlink()
+    with pytest.raises(ToolchainError, match=r"there is no a/requirements\.in"):
+        renew_requirements.targets(root)
+
+
+@pytest.mark.parametrize(
+    ("what", "chosen"),
+    [
+        ("modules", {"modules": ["toolchain/modules/actionlint"]}),
+        ("a", {"requirements": ["a/requirements/one.in", "a/requirements.in"]}),
+        ("a/requirements/one.txt", {"requirements": ["a/requirements/one.in"]}),
+        ("a/requirements.in a/requirements/one.in", {"requirements": ["a/requirements/one.in", "a/requirements.in"]}),
+        ("toolchain actions", {"modules": ["toolchain/modules/actionlint"], "actions": [".github/workflows/test.yml"]}),
+    ],
+)
+def test_kinds_and_paths_can_be_asked_for(root: Path, what: str, chosen: dict[str, list[str]]) -> None:
+    found = update.select(what.split(), root)
+    assert {name: relative(files, root) for name, files in found.items()} == chosen
+
+
+def test_everything_is_asked_for_by_nothing(root: Path) -> None:
+    assert list(update.select([], root)) == list(update.KINDS)
+
+
+@pytest.mark.parametrize("what", ["module", "b/requirements.txt", "toolchain/modules/helm"])
+def test_what_is_not_pinned_is_an_error(root: Path, what: str) -> None:
+    with pytest.raises(ToolchainError, match=f"nothing is pinned at {what}"):
+        update.select([what], root)
+
+
+def test_what_changed_is_told_by_package(tmp_path: Path) -> None:
+    before, after = tmp_path / "before-requirements.txt", tmp_path / "after-requirements.txt"
+    before.write_text("a==1 --hash=x\nb==1\nc==1 ; python_version < '3.12'\nc==2 ; python_version >= '3.12'\n")
+    after.write_text("a==1 --hash=y\nc==1 ; python_version < '3.12'\nc==3 ; python_version >= '3.12'\nd==1\n")
+    assert renew_requirements.changes(before, after) == ["b 1 -> none", "c 1, 2 -> 1, 3", "d none -> 1"]
+
+
+def test_a_failure_changes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def renew(files: list[Path], copy: Path, step: Step) -> list[str]:
+        for file in files:
+            file.with_suffix(".txt").write_text("alpha==2.0 --hash=sha256:00\n")
+        raise ToolchainError("update", "no solution")
+
+    kind = update.KINDS["requirements"]
+    failing = update.Kind(kind.targets, renew, kind.changes, kind.written)  # type: ignore[arg-type]
+    monkeypatch.setitem(update.KINDS, "requirements", failing)
+    before = {file: file.read_bytes() for file in root.rglob("*") if file.is_file()}
+    with pytest.raises(ToolchainError, match="no solution"):
+        update.update(["requirements"], root)
+    assert {file: file.read_bytes() for file in root.rglob("*") if file.is_file()} == before
+
+
+def test_every_module_of_this_repository_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = renew_modules.targets(paths.REPOSITORY)
+    assert set(renew_modules.HELD) < {folder.name for folder in folders}
+    for folder in folders:
+        module, version = renew_modules._pinned(folder, paths.REPOSITORY)
+        assert f"{module} {version} h1:" in (folder / "go.sum").read_text()
+        assert folder.name in renew_modules._packages()
+
+
+@pytest.fixture
+def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An action's repository, served to git as if it were on GitHub. Its newest tag is annotated."""
+    here = tmp_path / "github" / "acme" / "action"
+    here.mkdir(parents=True)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com", *arguments]
+        return subprocess.run(command, cwd=here, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet")
+    for tag in ("v6", "v6.0.3", "v6.0.10", "v6.1.0-rc.1", "v7.0.0"):
+        git("commit", "--quiet", "--allow-empty", "--message", tag)
+        git("tag", *(["--annotate", "--message", tag] if tag == "v6.0.10" else []), tag)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{tmp_path}/github/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/")
+    return git("rev-parse", "v6.0.10^{commit}")
+
+
+def test_an_action_is_renewed_within_its_major_version(root: Path, github: str) -> None:
+    file = root / ".github/workflows/test.yml"
+    file.write_text(WORKFLOW.format("acme/action", "0" * 40))
+    before = root / "before.yml"
+    before.write_text(file.read_text())
+    assert renew_actions.renew([file], root, Step("")) == []
+    assert file.read_text() == WORKFLOW.format("acme/action", github).replace("v6.0.3", "v6.0.10")
+    assert renew_actions.changes(before, file) == [
+        f"{name} v6.0.3 (000000000000) -> v6.0.10 ({github[:12]})" for name in ("acme/action", "acme/action/sub")
+    ]
+
+
+def test_an_action_that_cannot_be_asked_about_is_told_and_left(root: Path, github: str) -> None:
+    file = root / ".github/workflows/test.yml"
+    file.write_text(WORKFLOW.format("acme/other", "0" * 40))
+    [line] = renew_actions.renew([file], root, Step(""))
+    assert line.startswith("acme/other v6.0.3 is not renewed: ")
+    assert "0" * 40 in file.read_text()
+
+
+def test_the_whole_is_taken_over_or_nothing(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for name in ("requirements.txt", "a/requirements.txt"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("new")
+    (root / "requirements.txt").chmod(0o640)
+    with pytest.raises(OSError, match="gone"):
+        update._take_over([Path("requirements.txt"), Path("a/gone.txt")], copy, root)
+    assert "new" not in (root / "requirements.txt").read_text()
+    update._take_over([Path("requirements.txt"), Path("a/requirements.txt")], copy, root)
+    assert (root / "requirements.txt").read_text() == (root / "a/requirements.txt").read_text() == "new"
+    assert (root / "requirements.txt").stat().st_mode & 0o777 == 0o640
+    assert not [name for _, _, names in os.walk(root) for name in names if name.endswith(".update")]
