@@ -119,6 +119,6 @@ def autonaming(request: Any) -> Autonaming | None:
     return Autonaming(options.proposed_name, disabled)
 
 
-def changes(some: bool) -> provider_pb2.DiffResponse.DiffChanges:
+def changes(some: bool) -> "provider_pb2.DiffResponse.DiffChanges.ValueType":
     """Whether anything differs, as the engine takes it."""
     return provider_pb2.DiffResponse.DIFF_SOME if some else provider_pb2.DiffResponse.DIFF_NONE
