@@ -35,5 +35,7 @@ with reported_user_errors():
         stack = ModelStack("models", args, pulumi.ResourceOptions(provider=provider))
         pulumi.export("namespace", stack.namespace)
         pulumi.export("nodePools", {name: pool.plan.told() for name, pool in stack.pools.items()})
+        if stack.watching is not None:
+            pulumi.export("monitoring", stack.watching.told())
     pulumi.export("models", {name: model.summary() for name, model in stack.models.items()})
     pulumi.export("capacity", usage(*asked_and_there(pulumi.get_stack(), config), config.prices))

@@ -16,14 +16,14 @@ class AutoscalingArgs:
     """Which Deployment (by its name) is scaled, between what, and by what.
 
     Attributes:
-        watched: whether a Prometheus records the model's metrics.
+        prometheus: the address of the one that records the model's metrics; None if none does.
         in_namespace: the name of the namespace, which a query of KEDA's contains.
         namespace: an output of it.
     """
 
     model: str
     config: ModelConfig
-    watched: bool
+    prometheus: str | None
     deployment: pulumi.Input[str]
     in_namespace: str
     namespace: pulumi.Input[str]
@@ -39,7 +39,7 @@ class Autoscaling(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AutoscalingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:model:Autoscaling", name, None, opts)
-        found = triggers.targets(args.config, watched=args.watched)
+        found = triggers.targets(args.config, watched=args.prometheus is not None)
         child = pulumi.ResourceOptions(parent=self)
         if args.config.replicas.keda is not None:
             CustomResource(
@@ -47,7 +47,9 @@ class Autoscaling(pulumi.ComponentResource):
                 api_version="keda.sh/v1alpha1",
                 kind="ScaledObject",
                 metadata={"namespace": args.namespace, "labels": args.labels},
-                spec=triggers.scaled_object(args.config, args.deployment, found, args.in_namespace, args.model),
+                spec=triggers.scaled_object(
+                    args.config, args.deployment, found, args.in_namespace, args.model, args.prometheus or ""
+                ),
                 opts=child,
             )
         else:

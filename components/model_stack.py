@@ -1,7 +1,7 @@
 """The composite: all models of one stack in their namespace."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace, Secret
@@ -9,6 +9,7 @@ from pulumi_kubernetes.core.v1 import Namespace, Secret
 from components.built_images import built_images
 from components.config import GpuConfig, StackConfig
 from components.gpu_node_pool import gpu_node_pool
+from components.monitoring.watching import Watching, watching
 from components.network_policy import NetworkPolicies, NetworkPoliciesArgs
 from components.planning import names, network, settings
 from components.planning.pools import NodePool
@@ -29,13 +30,21 @@ class ModelStack(pulumi.ComponentResource):
     """A namespace that admits only pods of Pod Security level `restricted`, and the models of one stack in it.
 
     `opts` carries the provider of the cluster.
+
+    Raises:
+        UserError: another stack does not have what this one is to use of it.
     """
 
     namespace: pulumi.Output[str]
     models: Mapping[str, ServedModel]
+    watching: Watching | None
 
     def __init__(self, name: str, args: ModelStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:stack:ModelStack", name, None, opts)
+        self.watching = watching(args.config.monitoring)
+        if self.watching is not None:
+            monitoring = self.watching.configured(args.config.monitoring)
+            args = replace(args, config=args.config.model_copy(update={"monitoring": monitoring}))
         builds = built_images(args.stack, args.config, args.secrets, self)
         namespace = Namespace(
             f"{name}-namespace",

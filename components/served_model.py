@@ -145,11 +145,13 @@ class ServedModel(pulumi.ComponentResource):
 
     def _scale(self, name: str, args: ServedModelArgs, pods: ModelDeploymentArgs, deployment: ModelDeployment) -> None:
         from components.autoscaling import Autoscaling, AutoscalingArgs
+        from components.planning.monitoring_stack import prometheus_url
 
+        monitoring = args.stack_config.monitoring
         scaled = AutoscalingArgs(
             model=args.model,
             config=pods.config,
-            watched=args.stack_config.monitoring.on,
+            prometheus=prometheus_url(monitoring.namespace) if monitoring.on else None,
             deployment=deployment.deployment_name,
             in_namespace=args.stack_config.namespace,
             namespace=pods.namespace,

@@ -113,10 +113,12 @@ def _images(stack: Stack) -> dict[str, str]:
 
 
 def _other_stacks(stack: Stack) -> Iterator[str]:
-    pools = stack.settings.get("nodePools")
+    pools, monitoring = stack.settings.get("nodePools"), stack.settings.get("monitoring")
     for pool in pools.values() if isinstance(pools, dict) else ():
         if isinstance(pool, dict) and pool.get("provider") == "stack" and pool.get("stack"):
             yield str(pool["stack"])
+    if isinstance(monitoring, dict) and monitoring.get("mode") == "stack" and monitoring.get("stack"):
+        yield str(monitoring["stack"])
 
 
 def _outputs(stack: Stack, other: str) -> dict[str, Any]:

@@ -48,8 +48,8 @@ def troubles(
     section = settings.get("monitoring")
     monitoring: Mapping[str, Any] = section if isinstance(section, dict) else {}
     # A stack that brings its own Prometheus has it select its own.
-    if (declared := list(_declared(resources))) and monitoring.get("mode") == "existing":
-        yield from _unselected(kube, declared, stack, str(monitoring.get("namespace", "monitoring")))
+    if (declared := list(_declared(resources))) and monitoring.get("mode") in ("existing", "stack"):
+        yield from _unselected(kube, declared, stack, monitoring)
     asked = sorted({name for resource in resources for name in _pod_metrics(resource)})
     if asked and not _served(kube):
         yield (
@@ -71,8 +71,7 @@ def _declared(resources: Iterable[Mapping[str, Any]]) -> Iterator[_Declared]:
         yield _Declared(kind, namespace, tuple(labels))
 
 
-def _unselected(kube: Kube, declared: Iterable[_Declared], stack: str, named: str) -> Iterator[str]:
-    """`named` is the namespace of Prometheus by the stack file."""
+def _unselected(kube: Kube, declared: Iterable[_Declared], stack: str, monitoring: Mapping[str, Any]) -> Iterator[str]:
     watchers = _watchers(kube)
     if watchers is None:
         yield f"the cluster has no Prometheus Operator ({_GROUP}) -> install one, or set monitoring.mode: off"
@@ -87,7 +86,11 @@ def _unselected(kube: Kube, declared: Iterable[_Declared], stack: str, named: st
         selecting += chosen
         if not chosen:
             whys = "; ".join(_why_not(watcher, group, namespace) for watcher in watchers)
-            yield f"no Prometheus looks at this stack's {group.kind}s: {whys} -> {_fix(watchers, group, stack)}"
+            fix = _of_other_stack(monitoring, stack) or _fix(watchers, group, stack)
+            yield f"no Prometheus looks at this stack's {group.kind}s: {whys} -> {fix}"
+    named = str(monitoring.get("namespace", "monitoring"))
+    if monitoring.get("mode") == "stack":
+        return  # the other stack tells where
     where = sorted({watcher["metadata"]["namespace"] for watcher in selecting})
     if where and named not in where:
         fix = _set("monitoring.namespace", where[0], stack)
@@ -157,6 +160,13 @@ def _told(selector: Mapping[str, Any]) -> str:
         values = f" ({', '.join(demand['values'])})" if demand.get("values") else ""
         parts.append(f"{demand['key']} {demand['operator']}{values}")
     return ",".join(parts) or "any label"
+
+
+def _of_other_stack(monitoring: Mapping[str, Any], stack: str) -> str:
+    if monitoring.get("mode") != "stack":
+        return ""
+    owner = monitoring.get("stack")
+    return f"bring stack {owner} up in this cluster, then {stack} again: it uses what that one told last"
 
 
 def _fix(watchers: Iterable[Mapping[str, Any]], group: _Declared, stack: str) -> str:

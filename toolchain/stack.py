@@ -77,7 +77,7 @@ class Stack:
         pools = _entries(self.settings.get("nodePools")).values()
         simulated = any(pool.get("provider") == "karpenter" for pool in pools)
         monitoring = self.settings.get("monitoring")
-        watched = isinstance(monitoring, dict) and monitoring.get("mode") in ("existing", "install")
+        watched = isinstance(monitoring, dict) and monitoring.get("mode") in ("existing", "install", "stack")
         charts = bool(self.settings.get("charts") or self.settings.get("gpuSupport"))
         logs = self.settings.get("logs")
         collected = isinstance(logs, dict) and logs.get("target", "off") not in ("off", False)

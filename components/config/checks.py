@@ -159,8 +159,8 @@ def _defaults_of_one_model(given: Given) -> Iterator[Problem]:
 
 
 def _nothing_to_do(given: Given) -> Iterator[Problem]:
-    """A stack has models, or what those of others use: node pools or charts."""
-    shared = pools_of(given.data) or given.data.get("charts")
+    """A stack has models, or what those of others use: node pools, charts or monitoring."""
+    shared = pools_of(given.data) or given.data.get("charts") or _shared_monitoring(given.data)
     if given.data.get("models", {}) == {} and not shared and not given.is_secret("models"):
         verdict = "is empty" if "models" in given.data else "is required and missing"
         yield Problem(
@@ -168,6 +168,10 @@ def _nothing_to_do(given: Given) -> Iterator[Problem]:
             message=f"{verdict}; allowed: a map of models by name",
             fix=given.commands.set(("models", "digits", "source", "framework"), "keras"),
         )
+
+
+def _shared_monitoring(data: Mapping[str, Any]) -> bool:
+    return _section(data, "monitoring").get("shared") in (True, "true")
 
 
 def _missing_registry(given: Given) -> Iterator[Problem]:
@@ -460,12 +464,15 @@ def _untold_alerts(given: Given) -> Iterator[Problem]:
     if not alerts:
         return
     mode = _section(given.data, "monitoring").get("mode", "off")
-    if mode in ("off", "existing"):
+    if mode in ("off", "existing", "stack"):
+        elsewhere = "take it out, and give alerts.routes of the stack that monitoring.stack names one of this namespace"
         yield Problem(
             path=("alerts",),
             message=f"would do nothing: monitoring.mode is {mode}, and whom another Alertmanager tells is not for this "
             "stack to say; allowed with: install, chart",
-            fix=f"{given.commands.set(('monitoring', 'mode'), 'install')}, or take it out",
+            fix=elsewhere
+            if mode == "stack"
+            else f"{given.commands.set(('monitoring', 'mode'), 'install')}, or take it out",
         )
     receivers = list(_receivers(given.data))
     routes = alerts.get("routes")
@@ -473,7 +480,10 @@ def _untold_alerts(given: Given) -> Iterator[Problem]:
     for index, route in enumerate(routes if isinstance(routes, list) else ()):
         if isinstance(route, dict):
             places.append((("alerts", "routes", index, "receiver"), route.get("receiver")))
-            model = route.get("model")
+            model, here = route.get("model"), given.data.get("namespace", "models")
+            # Which models another namespace has, only its own stack knows.
+            if route.get("namespace", here) != here:
+                continue
             if isinstance(model, str) and model not in (models := [name for name, _ in models_of(given.data)]):
                 yield Problem(
                     path=("alerts", "routes", index, "model"),
@@ -491,17 +501,30 @@ def _untold_alerts(given: Given) -> Iterator[Problem]:
             )
 
 
+# What each key of monitoring means something for; the others hold for every mode.
+_MODES_OF = {
+    "install": ("install",),
+    "chart": ("chart",),
+    "stack": ("stack",),
+    "shared": ("install", "chart"),
+    **dict.fromkeys(("labels", "namespace", "scrapeInterval", "runbookUrl"), ("existing", "install", "chart")),
+}
+
+
 def _settings_of_another_mode(given: Given) -> Iterator[Problem]:
-    """`install` and `chart` are settings of the modes of their names."""
+    """Some settings are of some modes, and in mode `stack` the other stack's hold."""
     monitoring = _section(given.data, "monitoring")
     mode = monitoring.get("mode", "off")
-    for key in ("install", "chart"):
-        if key in monitoring and mode not in ("off", key):
-            yield Problem(
-                path=("monitoring", key),
-                message=f"would do nothing: monitoring.mode is {mode}",
-                fix=f"{given.commands.set(('monitoring', 'mode'), key)}, or take it out",
-            )
+    for key, modes in _MODES_OF.items():
+        path = ("monitoring", key)
+        if key not in monitoring or mode == "off" or mode in modes:
+            continue
+        message = f"would do nothing: monitoring.mode is {mode}; allowed with: {', '.join(modes)}"
+        if mode == "stack":
+            message, fix = f"{message}; here the other stack's holds", given.commands.remove(path)
+        else:
+            fix = f"{given.commands.set(('monitoring', 'mode'), modes[0])}, or take it out"
+        yield Problem(path=path, message=message, fix=fix)
 
 
 def _namespace_of_logs(given: Given) -> Iterator[Problem]:

@@ -50,7 +50,7 @@ _ADVICE = {
     "expires_without_end": "set terminationGracePeriod too, or expireAfter: Never",
     "variable_twice": "keep one of them",
     "user_with_password": "give the other one too, or neither",
-    "route_of_all": "give severity, model or both; all others go to alerts.default",
+    "route_of_all": "give one of them or more; all others go to alerts.default",
     "give_one": "give one of them",
     "secret_target": "add file: NAME or env: NAME to it",
     "reserved_file": "rename it",
@@ -64,6 +64,7 @@ _REPAIRED_BY_AN_EXAMPLE = frozenset(
     {
         "model_folder",
         "model_files",
+        "needed_by_mode",
         "needed_by_runtime",
         "needed_by_target",
         "needed_by_type",

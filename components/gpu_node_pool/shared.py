@@ -4,30 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from pulumi.runtime.sync_await import _sync_await
 from pydantic import ValidationError
 
 from components.config import StackPool
 from components.errors import UserError
+from components.other_stack import told_by
 from components.planning.pools import NodePool
 
 
 class SharedNodePool(pulumi.ComponentResource):
-    """Nothing is created: the pool is what another stack tells about it.
-
-    That is read here and now, in a preview too, since what cannot be scheduled there has to be an error before
-    anything is changed.
-    """
+    """Nothing is created: the pool is what another stack tells about it."""
 
     plan: NodePool
 
     def __init__(self, name: str, config: StackPool, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:node-pool:SharedNodePool", name, None, opts)
-        # No child: it would be read only after all that its parent waits for, which are builds.
-        reference = pulumi.StackReference(f"{name}-pool-stack", stack_name=config.stack)
-        # What the SDK's own invocations do to give a plain value.
-        told = _sync_await(reference.get_output_details("nodePools"))
-        self.plan = told_pool(name, config, told.value, pulumi.get_stack())
+        told = told_by(config.stack, "nodePools", f"{name}-pool-stack")
+        self.plan = told_pool(name, config, told, pulumi.get_stack())
         self.register_outputs({"plan": self.plan.told()})
 
 

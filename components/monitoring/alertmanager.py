@@ -55,7 +55,7 @@ class Alertmanager(pulumi.ComponentResource):
             metadata={
                 "name": planned.ALERTMANAGER,
                 "namespace": args.namespace,
-                "labels": stack_labels() | dict(args.config.labels),
+                "labels": stack_labels() | args.config.object_labels,
             },
             spec=planned.alertmanager_spec(
                 args.config, configuration.metadata.apply(lambda metadata: metadata.name or ""), secrets

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import ConfigMap, Service, ServiceAccount
-from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 
 from components.config import MonitoringConfig
+from components.monitoring.rights import grant
 from components.planning import monitoring_stack as planned
 from components.planning.containers import restricted_container, restricted_pod
 
@@ -21,7 +21,10 @@ _DASHBOARDS = "/var/lib/grafana/dashboards"
 
 @dataclass(frozen=True, kw_only=True)
 class GrafanaArgs:
-    """The namespace of Grafana, and that of the ConfigMaps with dashboards (label `grafana_dashboard: "1"`)."""
+    """The namespace of Grafana, and that of the ConfigMaps with dashboards (label `grafana_dashboard: "1"`).
+
+    Where several stacks share it, they are looked for in all namespaces.
+    """
 
     config: MonitoringConfig
     namespace: pulumi.Input[str]
@@ -55,22 +58,13 @@ class Grafana(pulumi.ComponentResource):
             opts=child,
         )
         account_name = account.metadata.apply(lambda metadata: metadata.name or "")
-        role = Role(
+        grant(
             f"{name}-dashboards",
-            metadata={"namespace": args.dashboards, "labels": labels},
-            rules=[{"api_groups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}],
-            opts=child,
-        )
-        RoleBinding(
-            f"{name}-dashboards",
-            metadata={"namespace": args.dashboards, "labels": labels},
-            role_ref={
-                "api_group": "rbac.authorization.k8s.io",
-                "kind": "Role",
-                "name": role.metadata.apply(lambda metadata: metadata.name or ""),
-            },
-            subjects=[{"kind": "ServiceAccount", "name": account_name, "namespace": args.namespace}],
-            opts=child,
+            {"kind": "ServiceAccount", "name": account_name, "namespace": args.namespace},
+            [{"api_groups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}],
+            None if args.config.shared else args.dashboards,
+            labels,
+            child,
         )
         self._deployment(name, args, account_name, provisioning.metadata.apply(lambda metadata: metadata.name or ""))
         Service(
@@ -131,7 +125,7 @@ class Grafana(pulumi.ComponentResource):
                                     {"name": "RESOURCE", "value": "configmap"},
                                     {"name": "METHOD", "value": "WATCH"},
                                     {"name": "FOLDER", "value": _DASHBOARDS},
-                                    {"name": "NAMESPACE", "value": args.dashboards},
+                                    {"name": "NAMESPACE", "value": "ALL" if args.config.shared else args.dashboards},
                                 ],
                                 "resources": {
                                     "requests": {"cpu": "10m", "memory": "64Mi"},

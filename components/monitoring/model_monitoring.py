@@ -40,7 +40,7 @@ class ModelMonitoring(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelMonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:monitoring:ModelMonitoring", name, None, opts)
-        metadata = {"namespace": args.namespace, "labels": {**args.selector, **args.monitoring.labels}}
+        metadata = {"namespace": args.namespace, "labels": {**args.selector, **args.monitoring.object_labels}}
         CustomResource(
             f"{name}-monitor",
             api_version=API_VERSION,

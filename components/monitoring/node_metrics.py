@@ -75,7 +75,7 @@ class NodeMetrics(pulumi.ComponentResource):
             f"{name}-monitor",
             api_version="monitoring.coreos.com/v1",
             kind="PodMonitor",
-            metadata={"namespace": self.namespace, "labels": labels | dict(self._args.config.labels)},
+            metadata={"namespace": self.namespace, "labels": labels | self._args.config.object_labels},
             spec=planned.exporter_monitor(labels),
             opts=child,
         )

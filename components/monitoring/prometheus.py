@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import ServiceAccount
-from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
 
 from components.config import MonitoringConfig
+from components.monitoring.rights import grant
 from components.planning import monitoring_stack as planned
 from components.planning.names import stack_labels
 
@@ -32,7 +32,10 @@ class PrometheusArgs:
 
 
 class Prometheus(pulumi.ComponentResource):
-    """A Prometheus of the operator, with the rules and monitors of this stack's namespaces and of no others."""
+    """A Prometheus of the operator, with the rules and monitors of this stack's namespaces and of no others.
+
+    A shared one has those of every stack that gives them its label, and may read pods of all namespaces for that.
+    """
 
     def __init__(self, name: str, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:monitoring:Prometheus", name, None, opts)
@@ -45,7 +48,7 @@ class Prometheus(pulumi.ComponentResource):
         )
         account_name = account.metadata.apply(lambda metadata: metadata.name or "")
         self._may_read(name, args, account_name)
-        metadata: dict[str, Any] = {"namespace": args.namespace, "labels": stack_labels() | dict(args.config.labels)}
+        metadata: dict[str, Any] = {"namespace": args.namespace, "labels": stack_labels() | args.config.object_labels}
         CustomResource(
             f"{name}-server",
             api_version=_API,
@@ -73,34 +76,9 @@ class Prometheus(pulumi.ComponentResource):
             {"api_groups": [""], "resources": ["pods", "services", "endpoints"], "verbs": _READ},
             {"api_groups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
         ]
-        for use, namespace in {"own": args.namespace, "kubelets": _KUBELETS, **args.watched}.items():
-            role = Role(
-                f"{name}-{use}-targets",
-                metadata={"namespace": namespace, "labels": labels},
-                rules=targets,
-                opts=self._child,
-            )
-            RoleBinding(
-                f"{name}-{use}-targets",
-                metadata={"namespace": namespace, "labels": labels},
-                role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": _name_of(role)},
-                subjects=[subject],
-                opts=self._child,
-            )
-        kubelets = ClusterRole(
-            f"{name}-kubelet-metrics",
-            metadata={"labels": labels},
-            rules=[{"api_groups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]}],
-            opts=self._child,
-        )
-        ClusterRoleBinding(
-            f"{name}-kubelet-metrics",
-            metadata={"labels": labels},
-            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _name_of(kubelets)},
-            subjects=[subject],
-            opts=self._child,
-        )
-
-
-def _name_of(role: Role | ClusterRole) -> pulumi.Output[str]:
-    return role.metadata.apply(lambda metadata: metadata.name or "")
+        kubelets: PolicyRuleArgsDict = {"api_groups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]}
+        everywhere: dict[str, pulumi.Input[str] | None] = {"all": None}
+        own = {"own": args.namespace, "kubelets": _KUBELETS, **args.watched}
+        for use, namespace in (everywhere if args.config.shared else own).items():
+            grant(f"{name}-{use}-targets", subject, targets, namespace, labels, self._child)
+        grant(f"{name}-kubelet-metrics", subject, [kubelets], None, labels, self._child)

@@ -7,9 +7,9 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import ServiceAccount
-from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
 
 from components.config import MonitoringConfig
+from components.monitoring.rights import grant
 from components.planning import monitoring_stack as planned
 from components.planning.containers import restricted_container, restricted_pod
 
@@ -29,7 +29,7 @@ _RESOURCES = [*(resource for _, resources in _WATCHED for resource in resources)
 
 @dataclass(frozen=True, kw_only=True)
 class StateMetricsArgs:
-    """Where it runs, and the namespace of the objects that it tells of."""
+    """Where it runs, and the namespace of the objects that it tells of, unless several stacks share it."""
 
     config: MonitoringConfig
     namespace: pulumi.Input[str]
@@ -37,7 +37,7 @@ class StateMetricsArgs:
 
 
 class StateMetrics(pulumi.ComponentResource):
-    """It may read the workloads of the models' namespace, and nodes; no Secret and no ConfigMap."""
+    """It may read the workloads of the models' namespace, or of all if it is shared, and nodes; nothing else."""
 
     def __init__(self, name: str, args: StateMetricsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:monitoring:StateMetrics", name, None, opts)
@@ -53,36 +53,10 @@ class StateMetrics(pulumi.ComponentResource):
         rules: list[pulumi.Input[PolicyRuleArgsDict]] = [
             {"api_groups": [group], "resources": resources, "verbs": _READ} for group, resources in _WATCHED
         ]
-        role = Role(f"{name}-objects", metadata={"namespace": args.watched, "labels": labels}, rules=rules, opts=child)
-        group = "rbac.authorization.k8s.io"
-        RoleBinding(
-            f"{name}-objects",
-            metadata={"namespace": args.watched, "labels": labels},
-            role_ref={
-                "api_group": group,
-                "kind": "Role",
-                "name": role.metadata.apply(lambda metadata: metadata.name or ""),
-            },
-            subjects=[subject],
-            opts=child,
-        )
-        nodes = ClusterRole(
-            f"{name}-nodes",
-            metadata={"labels": labels},
-            rules=[{"api_groups": [""], "resources": ["nodes"], "verbs": _READ}],
-            opts=child,
-        )
-        ClusterRoleBinding(
-            f"{name}-nodes",
-            metadata={"labels": labels},
-            role_ref={
-                "api_group": group,
-                "kind": "ClusterRole",
-                "name": nodes.metadata.apply(lambda metadata: metadata.name or ""),
-            },
-            subjects=[subject],
-            opts=child,
-        )
+        nodes: PolicyRuleArgsDict = {"api_groups": [""], "resources": ["nodes"], "verbs": _READ}
+        grant(f"{name}-objects", subject, rules, None if args.config.shared else args.watched, labels, child)
+        grant(f"{name}-nodes", subject, [nodes], None, labels, child)
+        within = [] if args.config.shared else [pulumi.Output.concat("--namespaces=", args.watched)]
         image = planned.image(args.config, planned.STATE_METRICS)
         Deployment(
             f"{name}-deployment",
@@ -104,7 +78,7 @@ class StateMetrics(pulumi.ComponentResource):
                                     f"--port={_PORT}",
                                     f"--telemetry-port={_OWN_PORT}",
                                     f"--resources={','.join(_RESOURCES)}",
-                                    pulumi.Output.concat("--namespaces=", args.watched),
+                                    *within,
                                     "--metric-labels-allowlist=pods=[app.kubernetes.io/name,app.kubernetes.io/version]",
                                 ],
                                 "ports": [{"name": "metrics", "container_port": _PORT}],
@@ -126,7 +100,7 @@ class StateMetrics(pulumi.ComponentResource):
             f"{name}-monitor",
             api_version="monitoring.coreos.com/v1",
             kind="PodMonitor",
-            metadata={"namespace": args.namespace, "labels": labels | dict(args.config.labels)},
+            metadata={"namespace": args.namespace, "labels": labels | args.config.object_labels},
             spec=planned.exporter_monitor(labels, honor_labels=True),
             opts=child,
         )

@@ -46,7 +46,11 @@ def configuration(alerts: "AlertsConfig | None", folder: str) -> dict[str, Any]:
             "receiver": route.receiver,
             "matchers": [
                 f'{label}="{value}"'
-                for label, value in (("severity", route.severity), ("model", route.model))
+                for label, value in (
+                    ("severity", route.severity),
+                    ("namespace", route.namespace),
+                    ("model", route.model),
+                )
                 if value is not None
             ],
         }

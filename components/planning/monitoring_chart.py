@@ -34,18 +34,24 @@ def values(
     """The chart's values.
 
     Args:
-        models: the models' namespace, whose monitors, rules and dashboards are taken, beside the chart's own.
+        models: the models' namespace, whose monitors, rules and dashboards are taken, beside the chart's own. Where
+            several stacks share it, those of any namespace are, of monitors and rules only with its label.
         secrets: the Secrets with what receivers need, which Alertmanager finds in `folder`.
     """
     within = {
         "matchExpressions": [{"key": NAMESPACE_LABEL, "operator": "In", "values": sorted({config.namespace, models})}]
     }
-    # The chart's own objects carry its release's label and not the stack file's, so selection is by namespace.
-    taken = {
+    # The chart's own objects carry its release's label and not the stack file's, so selection is by namespace. Its own
+    # are ServiceMonitors alone, and those of stacks PodMonitors and rules.
+    taken: dict[str, Any] = {
         f"{kind}{suffix}": value
         for kind in ("podMonitor", "serviceMonitor", "rule")
         for suffix, value in (("SelectorNilUsesHelmValues", False), ("NamespaceSelector", within))
     }
+    if config.shared:
+        labelled = {"matchLabels": config.object_labels}
+        taken |= {f"{kind}Selector": labelled for kind in ("podMonitor", "rule")}
+        taken |= {f"{kind}NamespaceSelector": {} for kind in ("podMonitor", "rule")}
     return {
         # Its certificates are made by hooks, which are Helm's own and not Pulumi's.
         "prometheusOperator": {"admissionWebhooks": {"enabled": False}, "tls": {"enabled": False}},
@@ -73,7 +79,7 @@ def values(
                     "enabled": True,
                     "label": "grafana_dashboard",
                     "labelValue": "1",
-                    "searchNamespace": models,
+                    "searchNamespace": "ALL" if config.shared else models,
                 }
             },
         },

@@ -81,6 +81,16 @@ def image(config: "MonitoringConfig", name: str) -> str:
     return given[name] or IMAGES[name].reference(config.install.image_registry)
 
 
+def prometheus_url(namespace: str) -> str:
+    """Where a Prometheus of the operator is found in its cluster."""
+    return f"http://{PROMETHEUS_SERVICE}.{namespace}.svc:{PROMETHEUS_PORT}"
+
+
+def alertmanager_url(namespace: str) -> str:
+    """Where an Alertmanager of the operator is found in its cluster."""
+    return f"http://{ALERTMANAGER_SERVICE}.{namespace}.svc:{ALERTMANAGER_PORT}"
+
+
 def labels(name: str, component: str = "monitoring") -> dict[str, str]:
     """Labels of one part of the stack, by which its pods are selected too."""
     return {"app.kubernetes.io/name": name, COMPONENT_LABEL: component, **stack_labels()}
@@ -103,12 +113,14 @@ def prometheus_spec(
     """The Prometheus resource.
 
     Args:
-        namespaces: whose monitors and rules it takes: those of this stack, and of no other in the same cluster.
+        namespaces: whose monitors and rules it takes unless it is shared: those of this stack, and of no other in the
+            same cluster. A shared one takes those with its label.
         account: the service account that reads them.
     """
     install = config.install
-    objects = {"matchLabels": dict(config.labels)}
-    within = {"matchExpressions": [{"key": NAMESPACE_LABEL, "operator": "In", "values": list(namespaces)}]}
+    objects = {"matchLabels": config.object_labels}
+    own = {"matchExpressions": [{"key": NAMESPACE_LABEL, "operator": "In", "values": list(namespaces)}]}
+    within = {} if config.shared else own
     selectors = {
         f"{kind}{suffix}": selector
         for kind in ("podMonitor", "serviceMonitor", "rule")

@@ -11,6 +11,8 @@ NAME_LABEL = "app.kubernetes.io/name"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 VERSION_LABEL = "app.kubernetes.io/version"
 PART_OF = "model-serving"
+# Of monitors and rules for a Prometheus that several stacks share, with its namespace as the value.
+MONITORED_BY = "model-serving/monitored-by"
 
 # A Service's port for HTTP clients; the container's own port is the model's `ports.http`.
 SERVICE_PORT = 80

@@ -7,8 +7,7 @@ configuration. A pool is also what one stack tells another about (the stack outp
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from components.planning.told import Told
 
 if TYPE_CHECKING:
     import pulumi
@@ -48,13 +47,7 @@ MIG_LABEL = "nvidia.com/mig.config"
 PLUGIN_CONFIG_LABEL = "nvidia.com/device-plugin.config"
 
 
-class _Told(BaseModel):
-    """What is told to other stacks, whose program may be older or newer: unknown keys are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, validate_by_name=True)
-
-
-class Taint(_Told):
+class Taint(Told):
     """What keeps away pods that do not tolerate it."""
 
     key: str
@@ -62,7 +55,7 @@ class Taint(_Told):
     effect: str = "NoSchedule"
 
 
-class NodePool(_Told):
+class NodePool(Told):
     """What models and the arithmetic of capacity need to know of a pool.
 
     Attributes:
@@ -93,10 +86,6 @@ class NodePool(_Told):
     node_cpu: str | None = None
     node_memory: str | None = None
     pod_annotations: dict[str, str] = {}
-
-    def told(self) -> dict[str, object]:
-        """As other stacks are told: plain values under camelCase keys, and nothing that is not so."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def node_pool(stack: str, name: str, config: "KnownPool") -> NodePool:

@@ -123,12 +123,22 @@ def adapter_config() -> dict[str, Any]:
 
 
 def scaled_object(
-    config: "ModelConfig", deployment: "pulumi.Input[str]", found: list[Target], namespace: str, model: str
+    config: "ModelConfig",
+    deployment: "pulumi.Input[str]",
+    found: list[Target],
+    namespace: str,
+    model: str,
+    prometheus: str,
 ) -> dict[str, Any]:
-    """The spec of a ScaledObject of KEDA, 2.17 or later. Keys are as in its definition, and its values are text."""
+    """The spec of a ScaledObject of KEDA, 2.17 or later. Keys are as in its definition, and its values are text.
+
+    Args:
+        prometheus: the address of the one that records the model's metrics, unless the stack file names another.
+    """
     replicas, keda = config.replicas, config.replicas.keda
     if keda is None:
         raise ValueError("the configuration is checked: KEDA is asked for")
+    matchers = f'namespace="{namespace}",model="{model}"'
     return {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment},
         # Without it, KEDA scales to zero.
@@ -145,7 +155,7 @@ def scaled_object(
         "advanced": {
             "horizontalPodAutoscalerConfig": {"behavior": replicas.behavior.model_dump(mode="json", by_alias=True)}
         },
-        "triggers": list(_triggers(config, keda.prometheus, found, f'namespace="{namespace}",model="{model}"')),
+        "triggers": list(_triggers(config, keda.prometheus or prometheus, found, matchers)),
     }
 
 

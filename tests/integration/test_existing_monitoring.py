@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from components.config import ModelConfig
+from components.planning.monitoring_stack import prometheus_url
 from components.planning.triggers import adapter_config, scaled_object, targets
 from tests.support.cluster import LocalCluster, toolchain
 from tests.support.load import Load
@@ -46,8 +47,7 @@ SLOWED = {"MAX_BATCH_SIZE": "64", "MAX_BATCH_DELAY_SECONDS": "0.2"}
 def model() -> ModelConfig:
     """One that may have no pod."""
     wake = {"query": "sum(rate(nginx_ingress_controller_requests[2m]))", "threshold": 10}
-    keda = {"prometheus": "http://prometheus-operated.monitoring.svc:9090", "wake": wake}
-    replicas = {"min": 0, "max": 3, "targetInFlight": 4, "targetCPUUtilization": 80, "keda": keda}
+    replicas = {"min": 0, "max": 3, "targetInFlight": 4, "targetCPUUtilization": 80, "keda": {"wake": wake}}
     return ModelConfig.model_validate({"image": f"registry.example.com/m@sha256:{'a' * 64}", "replicas": replicas})
 
 
@@ -154,7 +154,7 @@ def scaled_objects(local_cluster: LocalCluster) -> Iterator[None]:
 @pytest.mark.usefixtures("scaled_objects")
 def test_a_scaled_object_is_one_by_kedas_own_definition(model: ModelConfig, local_cluster: LocalCluster) -> None:
     found = targets(model, watched=True)
-    spec = scaled_object(model, "digits-server-1", found, "models", "digits")
+    spec = scaled_object(model, "digits-server-1", found, "models", "digits", prometheus_url("monitoring"))
     document = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "digits"}, "spec": spec}
 
     def create(document: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -163,6 +164,48 @@ def _of_kubelets(prometheus: Prometheus) -> set[str]:
     """Namespaces of containers: a kubelet tells of all that run on its node."""
     result = prometheus.get("query", query='count by (namespace) ({job="kubelet"})')["result"]
     return {sample["metric"].get("namespace", "") for sample in result}
+
+
+@pytest.fixture
+def second(workspace: Workspace) -> Iterator[Workspace]:
+    """Another stack of the same cluster, with the image that the first one built and without monitoring of its own."""
+    second = replace(workspace, stack=f"{STACK}-second")
+    digits = {"image": workspace.outputs()["models"]["digits"]["image"], "slo": {"availability": 99.9}}
+    second.write_config({"config": {"model-serving:cluster": "local"}})
+    second.set_config(
+        namespace=second.stack,
+        models={"digits": digits},
+        monitoring={"mode": "stack", "stack": f"organization/model-serving/{STACK}"},
+    )
+    second.pulumi("stack", "init", second.stack)
+    yield second
+    second.pulumi("destroy", "--yes", "--skip-preview", "--stack", second.stack, check=False)
+
+
+def test_another_stack_is_watched_once_the_first_one_shares_what_it_has(
+    workspace: Workspace, second: Workspace, prometheus: Prometheus
+) -> None:
+    refused = second.preview(check=False)
+    assert refused.returncode != 0
+    assert f"stack organization/model-serving/{STACK} keeps its monitoring to itself" in refused.stdout + refused.stderr
+
+    monitoring = workspace.read_config()["config"]["model-serving:monitoring"]
+    workspace.set_config(monitoring=monitoring | {"shared": True})
+    workspace.up()
+    second.up()
+    namespace = f'namespace="{second.stack}"'
+    # Its server, its rules, and what the API server knows of its pods; those of the first are watched as before.
+    for expression in (
+        f'up{{{namespace},job="digits"}} == 1',
+        f"model:slo_objective:ratio{{{namespace}}}",
+        f"kube_pod_status_ready{{{namespace}}}",
+        f'up{{namespace="{STACK}",job="digits"}} == 1',
+    ):
+        wait_until(lambda asked=expression: prometheus.value(asked) is not None, expression, 2 * SECONDS)
+    second.preview("--expect-no-changes")
+    # Where Prometheus is, the second one knows from the first.
+    second.toolchain("report")
+    assert "digits" in (second.path / f"report-{second.stack}.html").read_text()
 
 
 def test_alertmanagers_configuration_is_right_and_holds_no_address(

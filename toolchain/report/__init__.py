@@ -4,7 +4,7 @@ from pathlib import Path
 
 from toolchain.report.facts import facts
 from toolchain.report.page import page
-from toolchain.report.source import source
+from toolchain.report.source import source, watched
 from toolchain.stack import Stack
 
 
@@ -13,5 +13,6 @@ def write(stack: Stack, file: Path, prometheus: str | None = None) -> None:
 
     Raises ToolchainError when no Prometheus answers, at the address that is given or beside the stack's cluster.
     """
+    stack = watched(stack)
     text = page(facts(stack, source(stack, prometheus)))
     file.write_text(text)

@@ -1,11 +1,12 @@
 """Prometheus, asked through its own address or through the API server of the stack's cluster."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import httpx2 as httpx
 
+from toolchain import engine
 from toolchain.errors import ToolchainError
 from toolchain.kube import Kube
 from toolchain.stack import Stack
@@ -35,6 +36,21 @@ class Source(Protocol):
     def __call__(self, expression: str, *, start: float, end: float, step: float) -> list[Line]:
         """The values of an expression at every `step` seconds, series without any left out."""
         ...
+
+
+def watched(stack: Stack) -> Stack:
+    """The stack with what another one told it of the Prometheus that watches it, where its file names that one.
+
+    Raises ToolchainError when it was never brought up.
+    """
+    monitoring = stack.settings.get("monitoring")
+    if not isinstance(monitoring, dict) or monitoring.get("mode") != "stack":
+        return stack
+    told = engine.outputs(stack).get("monitoring") if engine.exists(stack) else None
+    if not told:
+        why = f"no update of it asked stack {monitoring.get('stack')} which Prometheus that is"
+        raise ToolchainError(f"report on stack {stack.name}", why, f"Run: make up STACK={stack.name}")
+    return replace(stack, settings={**stack.settings, "monitoring": monitoring | told})
 
 
 def source(stack: Stack, address: str | None) -> Source:

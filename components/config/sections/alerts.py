@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from components.config.monitoring_types import AlertInterval, EmailAddress, MailServer, MailUser, SlackChannel
 from components.config.sections.base import Section
-from components.config.types import ModelName, ObjectName, SecretKey
+from components.config.types import ModelName, NamespaceName, ObjectName, SecretKey
 
 ReceiverName = Annotated[ObjectName, Field(examples=["oncall"])]
 
@@ -60,17 +60,21 @@ class ReceiverConfig(Section):
 
 
 class AlertRouteConfig(Section):
-    """Alerts of a severity, of a model, or of both, go to a receiver instead of the default one."""
+    """Alerts of a severity, a model, a namespace, or of all that is given, go to a receiver instead of the default one.
+
+    The namespace is another stack's, which this stack's monitoring watches too.
+    """
 
     receiver: ReceiverName
     severity: Literal["critical", "warning"] | None = None
     model: ModelName | None = None
+    namespace: NamespaceName | None = None
 
     @model_validator(mode="after")
     def _tells_some_from_others(self) -> Self:
-        if self.severity is None and self.model is None:
+        if self.severity is None and self.model is None and self.namespace is None:
             raise PydanticCustomError(
-                "route_of_all", "neither severity nor model is given, so it would take every alert"
+                "route_of_all", "none of severity, model and namespace is given, so it would take every alert"
             )
         return self
 

@@ -74,9 +74,12 @@ class WakeConfig(Section):
 
 
 class KedaConfig(Section):
-    """KEDA instead of an autoscaler of Kubernetes' own: it asks `prometheus` itself, and may scale to zero and back."""
+    """KEDA instead of an autoscaler of Kubernetes' own: it asks Prometheus itself, and may scale to zero and back.
 
-    prometheus: PrometheusUrl
+    `prometheus` is needed where that is not the one of the operator in `monitoring.namespace`.
+    """
+
+    prometheus: PrometheusUrl | None = None
     wake: WakeConfig | None = None
 
 

@@ -100,6 +100,8 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         },
         "monitoring": {
             "mode": "off",
+            "stack": None,
+            "shared": False,
             "labels": {},
             "namespace": "monitoring",
             "scrapeInterval": "30s",

@@ -1,5 +1,6 @@
 """The project's own Pulumi files."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,12 @@ def test_the_environments_differ_in_what_must_differ() -> None:
     assert len(set(contexts)) == len(STACK_FILES) == 3
 
 
+def yaml_blocks(page: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
 def first_yaml(page: str) -> str:
-    return (ROOT / "docs" / page).read_text().split("```yaml\n", 1)[1].split("```", 1)[0]
+    return yaml_blocks(page)[0]
 
 
 def test_a_new_environment_is_at_most_five_lines(load: Load) -> None:
@@ -49,6 +54,16 @@ def test_a_new_environment_is_at_most_five_lines(load: Load) -> None:
     assert len(text.splitlines()) <= 5
     config = yaml.safe_load(text.replace("sha256:...", f"sha256:{'0' * 64}"))["config"]
     assert load(SHARED | config, stack="qa").config.models["digits"].image
+
+
+def test_two_stacks_of_one_cluster_may_say_what_the_page_shows(load: Load) -> None:
+    texts = [block for block in yaml_blocks("environments.md") if re.search(r"# Pulumi\.\w+\.yaml", block)]
+    files = [yaml.safe_load(text.replace("sha256:...", f"sha256:{'0' * 64}"))["config"] for text in texts]
+    owner, user = (load(SHARED | config).config for config in files)
+    assert owner.monitoring.shared
+    assert user.monitoring.stack == "organization/model-serving/platform"
+    assert not owner.models
+    assert owner.namespace != user.namespace
 
 
 def test_a_model_of_ones_own_is_at_most_ten_lines(load: Load, project: Path) -> None:

@@ -36,6 +36,18 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "not for this stack to say; allowed with: install, chart "
         + fix("monitoring.mode", "install") + ", or take it out",
     ),
+    "alerts that another stack's Alertmanager tells": (
+        {"monitoring": {"mode": "stack", "stack": "organization/model-serving/platform"}, "alerts": ALERTS},
+        "model-serving:alerts: would do nothing: monitoring.mode is stack, and whom another Alertmanager tells is not "
+        "for this stack to say; allowed with: install, chart -> take it out, and give alerts.routes of the stack that "
+        "monitoring.stack names one of this namespace",
+    ),
+    "a route for a namespace that is none": (
+        {"alerts": {**ALERTS, "routes": [{"receiver": "team", "namespace": "Vision"}]}},
+        'model-serving:alerts.routes[0].namespace: "Vision" is not a Kubernetes namespace; allowed: 1 to 63 '
+        'lower-case letters, digits and "-", with a letter or digit at both ends '
+        + fix("alerts.routes[0].namespace", "models"),
+    ),
     "alerts that go to nobody by default": (
         {"alerts": {"receivers": {"team": HOOK}}},
         "model-serving:alerts.default: is required and missing; allowed: 1 to 253 lower-case letters, digits, "
@@ -59,8 +71,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a route of everything": (
         {"alerts": {**ALERTS, "routes": [{"receiver": "team"}]}},
-        "model-serving:alerts.routes[0]: neither severity nor model is given, so it would take every alert "
-        "-> give severity, model or both; all others go to alerts.default",
+        "model-serving:alerts.routes[0]: none of severity, model and namespace is given, so it would take every alert "
+        "-> give one of them or more; all others go to alerts.default",
     ),
     "a receiver without a way to it": (
         {"alerts": receiver()},
@@ -104,7 +116,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "settings of an installation beside a chart": (
         {"monitoring": {"mode": "chart", "install": {"grafana": False}}},
-        "model-serving:monitoring.install: would do nothing: monitoring.mode is chart "
+        "model-serving:monitoring.install: would do nothing: monitoring.mode is chart; allowed with: install "
         + fix("monitoring.mode", "install") + ", or take it out",
     ),
     "a mirror with a scheme": (

@@ -11,6 +11,7 @@ from .test_accepted import SMALLEST
 from .test_rejected import EXAMPLE_IMAGE, Mistakes, changed
 
 HERE = "models.digits.slo"
+PLATFORM = "organization/model-serving/platform"
 FILES = {"claim": "m"}
 TRITON = {"image": EXAMPLE_IMAGE, "runtime": "triton", "files": FILES}
 VLLM = {"image": EXAMPLE_IMAGE, "runtime": "vllm", "files": FILES}
@@ -27,8 +28,8 @@ def fix(path: str, value: str) -> str:
 CASES: dict[str, tuple[str, Any, str]] = {
     "a mode that there is not": (
         "monitoring.mode", "prometheus",
-        'model-serving:monitoring.mode: "prometheus" is not one of the choices; allowed: off, existing, install, chart '
-        + fix("monitoring.mode", "off"),
+        'model-serving:monitoring.mode: "prometheus" is not one of the choices; allowed: off, existing, install, '
+        "chart, stack " + fix("monitoring.mode", "off"),
     ),
     "a label that selects nothing": (
         "monitoring", {"mode": "existing", "labels": {"release": "kube prometheus"}},
@@ -58,6 +59,42 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "monitoring", {"labels": {"release": "kube-prometheus-stack"}},
         "model-serving:monitoring.labels: would do nothing: monitoring.mode is off "
         + fix("monitoring.mode", "existing") + ", or take it out",
+    ),
+    "another stack's, of no stack": (
+        "monitoring", {"mode": "stack"},
+        "model-serving:monitoring.stack: is required and missing with mode stack "
+        + fix("monitoring.stack", "organization/model-serving/shared"),
+    ),
+    "another stack's, by its last name": (
+        "monitoring", {"mode": "stack", "stack": "platform"},
+        'model-serving:monitoring.stack: "platform" is not a stack; allowed: <organization>/<project>/<stack>; without '
+        "Pulumi Cloud the organization is organization "
+        + fix("monitoring.stack", "organization/model-serving/shared"),
+    ),
+    "what another stack tells": (
+        "monitoring", {"mode": "stack", "stack": PLATFORM, "labels": {"release": "kube-prometheus-stack"}},
+        "model-serving:monitoring.labels: would do nothing: monitoring.mode is stack; allowed with: existing, install, "
+        "chart; here the other stack's holds -> pulumi config rm --path 'model-serving:monitoring.labels' --stack dev",
+    ),
+    "an installation that another stack has": (
+        "monitoring", {"mode": "stack", "stack": PLATFORM, "install": {"grafana": False}},
+        "model-serving:monitoring.install: would do nothing: monitoring.mode is stack; allowed with: install; here the "
+        "other stack's holds -> pulumi config rm --path 'model-serving:monitoring.install' --stack dev",
+    ),
+    "another stack that is not asked": (
+        "monitoring", {"mode": "install", "stack": PLATFORM},
+        "model-serving:monitoring.stack: would do nothing: monitoring.mode is install; allowed with: stack "
+        + fix("monitoring.mode", "stack") + ", or take it out",
+    ),
+    "sharing what is not this stack's": (
+        "monitoring", {"mode": "existing", "shared": True},
+        "model-serving:monitoring.shared: would do nothing: monitoring.mode is existing; allowed with: install, chart "
+        + fix("monitoring.mode", "install") + ", or take it out",
+    ),
+    "sharing as a word": (
+        "monitoring", {"mode": "install", "shared": "all"},
+        'model-serving:monitoring.shared: "all" is not a switch; allowed: true or false '
+        + fix("monitoring.shared", "true"),
     ),
     "an objective of nothing": (
         HERE, {},
@@ -120,12 +157,6 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "models.digits.replicas", {"max": 2, "keda": {"prometheus": "http://me:canary-1234@prometheus"}},
         'model-serving:models.digits.replicas.keda.prometheus: "http://me:canary-1234@prometheus" is not a web '
         "address; allowed: where KEDA finds Prometheus (http or https), without credentials "
-        + fix("models.digits.replicas.keda.prometheus", "http://prometheus-operated.monitoring.svc:9090"),
-    ),
-    "KEDA that asks nobody": (
-        "models.digits.replicas", {"max": 2, "keda": {}},
-        "model-serving:models.digits.replicas.keda.prometheus: is required and missing; allowed: where KEDA finds "
-        "Prometheus (http or https), without credentials "
         + fix("models.digits.replicas.keda.prometheus", "http://prometheus-operated.monitoring.svc:9090"),
     ),
     "waking by nothing": (

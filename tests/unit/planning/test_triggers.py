@@ -80,7 +80,7 @@ def test_the_adapters_configuration_is_printed() -> None:
 def test_keda_is_told_what_it_would_get_wrong_by_itself(model: Model) -> None:
     config = model(replicas={"min": 2, "max": 5, "targetInFlight": 0.5, "targetCPUUtilization": 80, "keda": KEDA})
     found = triggers.targets(config, watched=True)
-    spec = triggers.scaled_object(config, "digits-server-1", found, "models", "digits")
+    spec = triggers.scaled_object(config, "digits-server-1", found, "models", "digits", "http://not-asked:9090")
     # Without these two, none runs where none is asked, and a lost Prometheus counts as no load.
     assert spec["minReplicaCount"] == 2
     assert spec["fallback"] == {"failureThreshold": 3, "replicas": 2, "behavior": "currentReplicasIfHigher"}

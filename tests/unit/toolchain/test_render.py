@@ -42,3 +42,11 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match=r"it holds notes\.yaml, which no rendering wrote"):
         render._write(tmp_path, {"kustomization.yaml": "x"})
     assert [path.name for path in tmp_path.iterdir()] == ["notes.yaml"]
+
+
+def test_other_stacks_are_read_that_this_one_has_something_of() -> None:
+    pools = {"l4": {"provider": "stack", "stack": "acme/platform/pools"}, "own": {"provider": "karpenter"}}
+    monitoring = {"mode": "stack", "stack": "acme/platform/watching"}
+    used = Stack("dev", "p", Path("Pulumi.dev.yaml"), {"nodePools": pools, "monitoring": monitoring}, None)
+    assert list(render._other_stacks(used)) == ["acme/platform/pools", "acme/platform/watching"]
+    assert list(render._other_stacks(STACK)) == []

@@ -16,7 +16,7 @@ from toolchain.errors import ToolchainError
 from toolchain.report.charts import drawn, number
 from toolchain.report.facts import HOUR, Chart, Facts, ModelFacts, facts
 from toolchain.report.page import page
-from toolchain.report.source import Line, source
+from toolchain.report.source import Line, source, watched
 from toolchain.stack import Stack
 
 NOW = 1_800_000_000.0
@@ -232,3 +232,30 @@ def test_a_stack_that_nobody_watches_is_one_message(monitoring: Any) -> None:
     with pytest.raises(ToolchainError, match=r"monitoring\.mode is off") as caught:
         source(stack(monitoring=monitoring), None)
     assert "PROMETHEUS=" in str(caught.value)
+
+
+class TestAnotherStacksPrometheus:
+    SETTINGS: ClassVar[dict[str, Any]] = {"mode": "stack", "stack": "organization/model-serving/platform"}
+
+    def test_it_is_the_one_that_the_last_update_was_told_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        told = {
+            "namespace": "platform-monitoring",
+            "scrapeInterval": "60s",
+            "labels": {},
+            "prometheus": "http://p:9090",
+        }
+        monkeypatch.setattr("toolchain.engine.exists", lambda stack: True)
+        monkeypatch.setattr("toolchain.engine.outputs", lambda stack: {"monitoring": told})
+        found = watched(stack(monitoring=self.SETTINGS))
+        assert found.settings["monitoring"] == self.SETTINGS | told
+        ask = Answers()
+        facts(found, ask, NOW)
+        assert any("[240s]" in expression for expression in ask.asked)
+
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_without_an_update_nobody_knows(self, exists: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("toolchain.engine.exists", lambda stack: exists)
+        monkeypatch.setattr("toolchain.engine.outputs", lambda stack: {})
+        with pytest.raises(ToolchainError, match="no update of it asked stack organization/") as caught:
+            watched(stack(monitoring=self.SETTINGS))
+        assert "make up STACK=dev" in str(caught.value)

@@ -133,6 +133,21 @@ def test_a_prometheus_that_the_network_keeps_out() -> None:
     )
 
 
+def test_what_another_stack_told_no_longer_selects() -> None:
+    """The objects are those of a stack with the labels that it was told."""
+    planned = plan({"mode": "existing", "namespace": "elsewhere", "labels": {"model-serving/monitored-by": "old"}})
+    settings = {"monitoring": {"mode": "stack", "stack": "organization/model-serving/platform"}}
+    selector = {"matchLabels": {"model-serving/monitored-by": "monitoring"}}
+    cluster = Cluster(EVERYTHING | {"podMonitorSelector": selector})
+    [line] = selection.troubles(cluster, planned, "dev", settings)  # pyright: ignore[reportArgumentType]
+    assert line == (
+        "no Prometheus looks at this stack's PodMonitors: monitoring/k8s selects those with "
+        "model-serving/monitored-by=monitoring -> bring stack organization/model-serving/platform up in this cluster, "
+        "then dev again: it uses what that one told last"
+    )
+    assert list(selection.troubles(Cluster(EVERYTHING), planned, "dev", settings)) == []  # pyright: ignore[reportArgumentType]
+
+
 def test_nobody_there() -> None:
     [line] = troubles(Cluster(), MONITORING)
     assert line.startswith("the cluster has an operator, and no Prometheus")
