@@ -271,7 +271,7 @@ def _none_ready(watched: Watched, metrics: ServerMetrics | None) -> str:
 
 
 def _rate(watched: Watched, counters: tuple[str, ...]) -> str:
-    """Of counters that may not be there yet: a server counts a status when it is first answered with it."""
+    """Of counters that may not be there yet: most servers count a status when it is first answered with it."""
     none = f"0 * sum by (namespace) ({watched.target('up{}')})"
     each = [f"sum by (namespace) (rate({watched.target(counter)}[5m])) or {none}" for counter in counters]
     return each[0] if len(each) == 1 else " + ".join(f"({rate})" for rate in each)

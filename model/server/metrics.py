@@ -3,7 +3,7 @@
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import (
@@ -22,8 +22,9 @@ from prometheus_client.utils import floatToGoString
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
-
-PROTOCOLS = ("v2_rest", "v2_grpc", "tf_serving")
+# Statuses that are counted from the start, at 0: no rate sees an increase in the first value of a counter. The others
+# are clients' mistakes, and rare.
+_COUNTED = (200, 400, 500, 503)
 
 
 class Histogram:
@@ -83,9 +84,13 @@ class _Histograms(Collector):
 
 
 class Metrics:
-    """The server's metrics. Labels hold only what the server itself was told, never what clients send."""
+    """The server's metrics. Labels hold only what the server itself was told, never what clients send.
 
-    def __init__(self, model_name: str) -> None:
+    Args:
+        protocols: in which the model can be asked.
+    """
+
+    def __init__(self, model_name: str, protocols: Sequence[str]) -> None:
         # A second series for each counter that says when it was created; nothing here asks.
         disable_created_metrics()
         self.registry = CollectorRegistry()
@@ -98,8 +103,9 @@ class Metrics:
         what = "Time from the request's head to its answer, the body's arrival included."
         self._request_seconds = {
             protocol: self._histogram("model_server_request_duration_seconds", what, _SECONDS, protocol)
-            for protocol in PROTOCOLS
+            for protocol in protocols
         }
+        self._requests.counts.update({(model_name, protocol, code): 0 for protocol in protocols for code in _COUNTED})
         self.queue_seconds = self._histogram(
             "model_server_queue_duration_seconds", "Time from the whole request to the start of its work.", _SECONDS
         )

@@ -79,7 +79,7 @@ async def _serve(settings: Settings, started: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
-    metrics = Metrics(settings.model_name)
+    metrics = Metrics(settings.model_name, settings.protocols)
     executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="infer")
     engine = Engine(settings, metrics, executor)
     app = App(settings, metrics, engine)

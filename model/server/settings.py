@@ -38,6 +38,11 @@ class Settings:
     public_key: str | None
     database: Database | None
 
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """In which the model can be asked, by the names that metrics have for them."""
+        return ("v2_rest", "tf_serving", *(("v2_grpc",) if self.grpc_port is not None else ()))
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises: RefusalError: a variable is missing or has a value that is not allowed."""

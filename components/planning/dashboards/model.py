@@ -77,7 +77,8 @@ class _Server:
         rate = Query(asked.requests(RATE), "all")
         if asked.own:
             by_code = signals.Signals(metrics=asked.metrics, target=asked.target, by=("protocol", "code"))
-            rate = Query(by_code.requests(RATE), "{{protocol}} {{code}}")
+            # Of protocols and statuses that nobody sees, nothing is shown.
+            rate = Query(f"{by_code.requests(RATE)} > 0", "{{protocol}} {{code}}")
         latencies = self._quantiles(asked.latency) or self._mean(asked.mean_latency)
         panels: list[Panel] = [
             chart("Requests", units.RequestsPerSecond, rate, stacked=True),

@@ -59,7 +59,7 @@ def test_alerts_wait_for_as_long_as_a_start_may_take(model: Model) -> None:
 
 def test_our_own_server_has_these_metrics() -> None:
     """Names and bounds are written twice: in the server, which has its own image, and here."""
-    server = Metrics("digits")
+    server = Metrics("digits", ("v2_rest",))
     server.answered("v2_rest", 200, 0.1, None)
     text = server.expose("text/plain")[0].decode()
     metrics = metrics_of("onnx")
