@@ -241,7 +241,8 @@ def start(
     addon: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also an add-on that the stack does not ask for: metrics-server, kwok, karpenter, monitoring."
+            help="Also an add-on that the stack does not ask for: metrics-server, kwok, karpenter, monitoring, "
+            "prometheus-adapter."
         ),
     ] = None,
 ) -> None:

@@ -204,9 +204,9 @@ def capture(stack: Stack, arguments: Sequence[str]) -> str:
     return done.stdout
 
 
-def outputs(stack: Stack) -> dict[str, Any]:
-    """The stack's outputs; empty before the first successful update."""
-    return json.loads(capture(stack, ["stack", "output", "--json", "--stack", stack.name]) or "{}")
+def outputs(stack: Stack, other: str = "") -> dict[str, Any]:
+    """The stack's outputs, or those of another one in the same backend; empty before the first successful update."""
+    return json.loads(capture(stack, ["stack", "output", "--json", "--stack", other or stack.name]) or "{}")
 
 
 def policies(stack: Stack) -> list[str]:

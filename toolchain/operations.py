@@ -140,7 +140,7 @@ def start(stack: Stack, progress: Progress, addons: Collection[str] = ()) -> Non
 def _start(stack: Stack, progress: Progress, addons: Collection[str] = ()) -> None:
     wanted = [*stack.addons, *addons]
     local.install(progress, wanted)
-    services.start(stack, progress, wanted)
+    services.start(stack, progress, wanted, _prometheus_of(stack))
     engine.prepare_backend()
 
 
@@ -154,6 +154,17 @@ def started(stack: Stack, progress: Progress) -> Iterator[None]:
     finally:
         if not ran_before:
             down(stack, progress)
+
+
+def _prometheus_of(stack: Stack) -> str:
+    """The namespace of the Prometheus that watches the stack; of another stack's, as far as that one tells."""
+    monitoring = stack.monitoring
+    if monitoring.get("mode") == "stack":
+        try:
+            monitoring = engine.outputs(stack, str(monitoring.get("stack"))).get("monitoring") or {}
+        except ToolchainError:
+            monitoring = {}  # the program says what is wrong with that stack
+    return str(monitoring.get("namespace", "monitoring"))
 
 
 def down(stack: Stack, progress: Progress) -> None:

@@ -76,7 +76,7 @@ def _request(stack: Stack) -> dict[str, Any]:
         "config": plain,
         "secrets": secrets,
         "images": _images(stack),
-        "stacks": {name: _outputs(stack, name) for name in _other_stacks(stack)},
+        "stacks": {name: engine.outputs(stack, name) for name in _other_stacks(stack)},
     }
 
 
@@ -113,16 +113,12 @@ def _images(stack: Stack) -> dict[str, str]:
 
 
 def _other_stacks(stack: Stack) -> Iterator[str]:
-    pools, monitoring = stack.settings.get("nodePools"), stack.settings.get("monitoring")
+    pools = stack.settings.get("nodePools")
     for pool in pools.values() if isinstance(pools, dict) else ():
         if isinstance(pool, dict) and pool.get("provider") == "stack" and pool.get("stack"):
             yield str(pool["stack"])
-    if isinstance(monitoring, dict) and monitoring.get("mode") == "stack" and monitoring.get("stack"):
-        yield str(monitoring["stack"])
-
-
-def _outputs(stack: Stack, other: str) -> dict[str, Any]:
-    return json.loads(engine.capture(stack, ["stack", "output", "--json", "--stack", other]) or "{}")
+    if stack.monitoring.get("mode") == "stack" and stack.monitoring.get("stack"):
+        yield str(stack.monitoring["stack"])
 
 
 def _chart_objects(chart: Mapping[str, Any], stack: Stack, environment: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from components.planning.attestations import Attachments
+from components.planning.server_metrics import metrics_of
 from toolchain import paths
 from toolchain.errors import ToolchainError
 
@@ -65,27 +66,36 @@ class Stack:
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
-        return _entries(self.settings.get("models"))
+        """Each model's own settings over those that all share."""
+        shared = self.settings.get("modelDefaults")
+        models = _entries(self.settings.get("models"))
+        return {name: _merged(shared, own) if isinstance(shared, dict) else own for name, own in models.items()}
+
+    @property
+    def monitoring(self) -> dict[str, Any]:
+        """Who watches the models; empty where nobody does."""
+        section = self.settings.get("monitoring")
+        return section if isinstance(section, dict) and section.get("mode", "off") not in ("off", False) else {}
 
     @property
     def addons(self) -> list[str]:
         """What the local cluster must have for this stack beside Kubernetes itself, by the names of parts/catalog."""
         if not self.local:
             return []
-        counts = [model.get("replicas") for model in self.models.values()]
-        scaled = any(isinstance(count, dict) and count.get("max") != count.get("min", 1) for count in counts)
+        scaled = [model for model in self.models.values() if _scaled(model)]
         pools = _entries(self.settings.get("nodePools")).values()
         simulated = any(pool.get("provider") == "karpenter" for pool in pools)
-        monitoring = self.settings.get("monitoring")
-        watched = isinstance(monitoring, dict) and monitoring.get("mode") in ("existing", "install", "stack")
+        # A chart brings the operator along.
+        operated = self.monitoring.get("mode") in ("existing", "install", "stack")
         charts = bool(self.settings.get("charts") or self.settings.get("gpuSupport"))
         logs = self.settings.get("logs")
         collected = isinstance(logs, dict) and logs.get("target", "off") not in ("off", False)
         asked = {
             **dict.fromkeys(self._image_programs, True),
-            "metrics-server": scaled,
+            "metrics-server": bool(scaled),
             "karpenter": simulated,
-            "monitoring": watched,
+            "monitoring": operated,
+            "prometheus-adapter": bool(self.monitoring) and any(map(_scaled_by_its_own_metrics, scaled)),
             "helm": charts,
             "log-collector": collected,
         }
@@ -152,6 +162,30 @@ def _entries(section: Any) -> dict[str, dict[str, Any]]:
     """The sections below a section by their names, empty where the user gave something else."""
     entries = section.items() if isinstance(section, dict) else ()
     return {str(name): value if isinstance(value, dict) else {} for name, value in entries}
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """What the program makes of defaults: sections are merged key by key, all else is replaced."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
+
+
+def _scaled(model: dict[str, Any]) -> bool:
+    """Whether an autoscaler has a range for the number of a model's pods."""
+    replicas = model.get("replicas")
+    return isinstance(replicas, dict) and replicas.get("max") != replicas.get("min", 1)
+
+
+def _scaled_by_its_own_metrics(model: dict[str, Any]) -> bool:
+    """Whether Kubernetes' autoscaler asks for what a model's server measures (components/planning/triggers.py)."""
+    replicas, slo = model["replicas"], model.get("slo")
+    if "keda" in replicas:
+        return False
+    if any(key.startswith("target") for key in replicas):
+        return "targetInFlight" in replicas or "targetQueueTime" in replicas
+    metrics = metrics_of(str(model.get("runtime", "onnx")))
+    return isinstance(slo, dict) and "latencyP99" in slo and metrics is not None and metrics.queue is not None
 
 
 def _mapping(file: Path) -> dict[str, Any]:

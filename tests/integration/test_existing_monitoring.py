@@ -8,20 +8,18 @@ import json
 import subprocess
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.config import ModelConfig
 from components.planning.monitoring_stack import prometheus_url
-from components.planning.triggers import adapter_config, scaled_object, targets
+from components.planning.triggers import scaled_object, targets
 from tests.support.cluster import LocalCluster, toolchain
 from tests.support.load import Load
-from tests.support.operated import Watcher, adapter, custom_metrics, watcher
+from tests.support.operated import Watcher, custom_metrics, watcher
 from tests.support.waiting import wait_until
 from tests.support.workspace import Workspace
-from toolchain.parts.install import bin_folder
 
 pytestmark = pytest.mark.integration
 
@@ -105,7 +103,8 @@ def test_a_wrong_label_is_told_with_the_right_one(workspace: Workspace) -> None:
     for kind in ("PodMonitor", "PrometheusRule"):
         assert f"no Prometheus looks at this stack's {kind}s: " in said
     assert command in " ".join(said.split())
-    assert "no adapter answers for model_pod_queue_milliseconds, model_pod_requests_in_flight" in said
+    # The toolchain has started one, for a model that is scaled by what it measures.
+    assert "no adapter answers" not in said
     monitoring = workspace.read_config()["config"]["model-serving:monitoring"]
     workspace.set_config(monitoring=monitoring | {"labels": LABELS})
     assert "no Prometheus looks at" not in preview(workspace)[1]
@@ -189,27 +188,20 @@ class Seen:
 
 
 def test_requests_in_flight_add_a_pod_and_their_end_takes_it_away(
-    workspace: Workspace, prometheus: Watcher, local_cluster: LocalCluster, tmp_path: Path
+    workspace: Workspace, local_cluster: LocalCluster
 ) -> None:
-    if not (bin_folder() / "prometheus-adapter").exists():
-        toolchain("install", "prometheus-adapter")
+    """By the prometheus-adapter that the toolchain started for this stack, and its own Prometheus."""
     seen = Seen(local_cluster)
     port = workspace.outputs()["models"]["digits"]["nodePort"]
     assert seen.asked_for() == 1
-    with adapter(local_cluster, prometheus.url, adapter_config(), tmp_path):
-        for metric in ("model_pod_requests_in_flight", "model_pod_queue_milliseconds"):
-            wait_until(
-                lambda metric=metric: custom_metrics(local_cluster, STACK, metric),
-                f"{metric}\n{(tmp_path / 'adapter.log').read_text()[-2000:]}",
-                2 * MINUTES,
-            )
-        assert "no adapter answers" not in preview(workspace)[1]
-        # Each thread has a request in flight nearly all the time.
-        with Load(port, "digits", workspace.path / "model/digits", threads=4, pause=0.01) as load:
-            wait_until(lambda: seen.ready() == 2, f"a second pod under load\n{seen.why()}", 4 * MINUTES)
-        assert load.right > 0
-        assert dict(load.failures) == {}
-        wait_until(lambda: seen.asked_for() == 1, f"one pod without load\n{seen.why()}", 4 * MINUTES)
-        conditions = {entry["type"]: entry for entry in seen.get("horizontalpodautoscalers")["status"]["conditions"]}
-        assert conditions["ScalingActive"]["status"] == "True"
-        workspace.preview("--expect-no-changes")
+    for metric in ("model_pod_requests_in_flight", "model_pod_queue_milliseconds"):
+        wait_until(lambda metric=metric: custom_metrics(local_cluster, STACK, metric), metric, 2 * MINUTES)
+    # Each thread has a request in flight nearly all the time.
+    with Load(port, "digits", workspace.path / "model/digits", threads=4, pause=0.01) as load:
+        wait_until(lambda: seen.ready() == 2, f"a second pod under load\n{seen.why()}", 4 * MINUTES)
+    assert load.right > 0
+    assert dict(load.failures) == {}
+    wait_until(lambda: seen.asked_for() == 1, f"one pod without load\n{seen.why()}", 4 * MINUTES)
+    conditions = {entry["type"]: entry for entry in seen.get("horizontalpodautoscalers")["status"]["conditions"]}
+    assert conditions["ScalingActive"]["status"] == "True"
+    workspace.preview("--expect-no-changes")

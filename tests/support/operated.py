@@ -1,11 +1,9 @@
 """A Prometheus of the local cluster's operator that belongs to no stack: what a company's cluster has already."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,9 +12,6 @@ import yaml
 from tests.support.cluster import LocalCluster
 from tests.support.waiting import wait_until
 from toolchain import versions
-from toolchain.cluster import ports
-from toolchain.cluster.layout import NODE_IP
-from toolchain.parts.install import bin_folder
 
 _OPERATED = "monitoring.coreos.com/v1"
 _CUSTOM_METRICS = "custom.metrics.k8s.io"
@@ -107,66 +102,6 @@ def _ready(found: Watcher) -> bool:
     pods = json.loads(found.cluster.kubectl("get", "pods", "-ojson", namespace=found.namespace))["items"]
     conditions = [condition for pod in pods for condition in pod["status"].get("conditions", [])]
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-
-
-@contextmanager
-def adapter(cluster: LocalCluster, prometheus: str, configuration: dict[str, Any], folder: Path) -> Iterator[None]:
-    """prometheus-adapter beside the cluster, registered as its custom metrics API for as long as this lasts."""
-    port, name = ports.any_free([]), "prometheus-adapter"
-    file = folder / "adapter.yaml"
-    file.write_text(yaml.safe_dump(configuration))
-    kubeconfigs = [
-        f"--{use}kubeconfig={cluster.kubeconfig}" for use in ("lister-", "authentication-", "authorization-")
-    ]
-    command = [
-        str(bin_folder() / name),
-        *kubeconfigs,
-        f"--prometheus-url={prometheus}",
-        f"--config={file}",
-        f"--bind-address={NODE_IP}",
-        f"--secure-port={port}",
-        f"--cert-dir={folder}",
-        "--metrics-relist-interval=5s",
-        "--metrics-max-age=1m",
-    ]
-    where = {"name": name, "namespace": "kube-system"}
-    documents = [
-        {"apiVersion": "v1", "kind": "Service", "metadata": where, "spec": {"ports": [{"name": "https", "port": 443}]}},
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {**where, "labels": {"kubernetes.io/service-name": name}},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [NODE_IP], "conditions": {"ready": True}}],
-            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-        },
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": f"v1beta1.{_CUSTOM_METRICS}"},
-            "spec": {
-                "service": where,
-                "group": _CUSTOM_METRICS,
-                "version": "v1beta1",
-                "insecureSkipTLSVerify": True,
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-            },
-        },
-    ]
-    log = (folder / "adapter.log").open("w")
-    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        cluster.kubectl("apply", "-f-", namespace="kube-system", stdin="---\n".join(map(yaml.safe_dump, documents)))
-        yield
-    finally:
-        # First what the cluster knows of it: an API that nobody serves keeps namespaces from being deleted.
-        cluster.kubectl("delete", "apiservice", f"v1beta1.{_CUSTOM_METRICS}", "--ignore-not-found", namespace="default")
-        for kind in ("service", "endpointslice"):
-            cluster.kubectl("delete", kind, name, "--ignore-not-found", namespace="kube-system")
-        process.terminate()
-        process.wait(timeout=20)
-        log.close()
 
 
 def custom_metrics(cluster: LocalCluster, namespace: str, metric: str) -> dict[str, str]:

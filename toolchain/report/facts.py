@@ -62,13 +62,10 @@ class Facts:
 def facts(stack: Stack, ask: Source, now: float | None = None) -> Facts:
     """Ask for everything. Raises ToolchainError when Prometheus does not answer."""
     end = now or time.time()
-    monitoring = stack.settings.get("monitoring")
-    interval = str(monitoring.get("scrapeInterval", "30s")) if isinstance(monitoring, dict) else "30s"
+    interval = str(stack.monitoring.get("scrapeInterval", "30s"))
     # Rates want a few samples.
     window = f"{max(60, 4 * int(interval.removesuffix('s')))}s"
-    defaults = stack.settings.get("modelDefaults")
-    shared = defaults if isinstance(defaults, dict) else {}
-    models = [_Asker(stack.namespace, ask, end, window).model(name, shared | own) for name, own in stack.models.items()]
+    models = [_Asker(stack.namespace, ask, end, window).model(name, config) for name, config in stack.models.items()]
     return Facts(stack=stack.name, namespace=stack.namespace, start=end - HOUR, end=end, models=models)
 
 

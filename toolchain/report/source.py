@@ -43,14 +43,13 @@ def watched(stack: Stack) -> Stack:
 
     Raises ToolchainError when it was never brought up.
     """
-    monitoring = stack.settings.get("monitoring")
-    if not isinstance(monitoring, dict) or monitoring.get("mode") != "stack":
+    if stack.monitoring.get("mode") != "stack":
         return stack
     told = engine.outputs(stack).get("monitoring") if engine.exists(stack) else None
     if not told:
-        why = f"no update of it asked stack {monitoring.get('stack')} which Prometheus that is"
+        why = f"no update of it asked stack {stack.monitoring.get('stack')} which Prometheus that is"
         raise ToolchainError(f"report on stack {stack.name}", why, f"Run: make up STACK={stack.name}")
-    return replace(stack, settings={**stack.settings, "monitoring": monitoring | told})
+    return replace(stack, settings={**stack.settings, "monitoring": stack.monitoring | told})
 
 
 def source(stack: Stack, address: str | None) -> Source:
@@ -60,12 +59,10 @@ def source(stack: Stack, address: str | None) -> Source:
     """
     if address:
         return _source(_at(address), address)
-    monitoring = stack.settings.get("monitoring")
-    settings = monitoring if isinstance(monitoring, dict) else {}
-    if settings.get("mode", "off") == "off":
+    if not stack.monitoring:
         why = "monitoring.mode is off, so no Prometheus watches it"
         raise ToolchainError(f"report on stack {stack.name}", why, f"Set monitoring.mode. {_HOW}")
-    namespace = settings.get("namespace", "monitoring")
+    namespace = stack.monitoring.get("namespace", "monitoring")
     kube = Kube(stack)
     base = f"/api/v1/namespaces/{namespace}/services/{_SERVICE}/proxy"
     return _source(lambda path, asked: kube.get(f"{base}{path}", **asked), f"{_SERVICE} in namespace {namespace}")

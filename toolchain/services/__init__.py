@@ -16,9 +16,10 @@ from toolchain.stack import Stack
 Note = Callable[[str], None]
 
 
-def start(stack: Stack, progress: Progress, wanted: Collection[str] = ()) -> None:
+def start(stack: Stack, progress: Progress, wanted: Collection[str], prometheus: str) -> None:
     """Start what is not running yet, and the add-ons that are ``wanted``.
 
+    ``prometheus`` is the namespace of the one that knows the load of the stack's models.
     Raises ToolchainError naming the service that did not start.
     """
     by_hand = ""
@@ -30,10 +31,10 @@ def start(stack: Stack, progress: Progress, wanted: Collection[str] = ()) -> Non
         try:
             if local.platform() == "docker":
                 _start_in_docker(stack.registry_host, note)
-                by_hand = addons.in_docker(wanted, _machine(stack.registry_host), note)
+                by_hand = addons.in_docker(wanted, _machine(stack.registry_host, prometheus), note)
             else:
                 _start_processes(stack.registry_host, note)
-                addons.start(wanted, _machine(stack.registry_host), note)
+                addons.start(wanted, _machine(stack.registry_host, prometheus), note)
                 if log_collector.NAME in wanted:
                     note("putting the log collector's image into the registry")
                     log_collector.provide(paths.data(), registry.mirror(paths.data()))
@@ -43,10 +44,11 @@ def start(stack: Stack, progress: Progress, wanted: Collection[str] = ()) -> Non
         progress.say(by_hand)
 
 
-def _machine(host: str) -> addons.Machine:
+def _machine(host: str, prometheus: str) -> addons.Machine:
     kubeconfig = local.kubeconfig()
     assert kubeconfig is not None  # the cluster was started
-    return addons.Machine(paths.data(), bin_folder(), kubeconfig, host if registry.is_loopback(host) else "")
+    local_host = host if registry.is_loopback(host) else ""
+    return addons.Machine(paths.data(), bin_folder(), kubeconfig, local_host, prometheus)
 
 
 def _start_processes(host: str, note: Note) -> None:

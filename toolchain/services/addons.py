@@ -1,52 +1,38 @@
 """Add-ons of the local cluster: processes beside it, and what they need in it.
 
 They are processes and not pods, because no image of theirs can be pulled where only package registries are reached. To
-the cluster there is no difference: metrics-server is reached through a Service, the others are clients of the API.
+the cluster there is no difference: what answers for an API is reached through a Service, the others are its clients.
 """
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
-from toolchain.cluster import health, ports, processes
-from toolchain.cluster.files import read_json, write, write_json
-from toolchain.cluster.layout import NODE_IP
-from toolchain.errors import ToolchainError
+from toolchain.cluster import processes
+from toolchain.cluster.files import write
 from toolchain.parts.addons import KARPENTER_DEFINITIONS, karpenter
 from toolchain.parts.model import Part
 from toolchain.parts.monitoring import OPERATOR_DEFINITIONS, prometheus_operator
-from toolchain.services import instance_types, monitoring_images
-from toolchain.services.service import ensure, table
+from toolchain.services import instance_types, metrics_apis, monitoring_images
+from toolchain.services.machine import Machine, wait
+from toolchain.services.service import table
 
-if TYPE_CHECKING:
-    from toolchain.services.api import Api
-
-METRICS_SERVER, KWOK, KARPENTER = "metrics-server", "kwok", "karpenter"
+KWOK, KARPENTER = "kwok", "karpenter"
 MONITORING, OPERATOR = "monitoring", "prometheus-operator"
 _PROCESSES = {
-    METRICS_SERVER: (METRICS_SERVER,),
+    metrics_apis.METRICS_SERVER: (metrics_apis.METRICS_SERVER,),
     KWOK: (KWOK,),
     KARPENTER: (KWOK, KARPENTER),
     MONITORING: (OPERATOR,),
+    metrics_apis.ADAPTER: (metrics_apis.ADAPTER,),
 }
 # The processes themselves, for what is known of each.
 _KNOWN = tuple(dict.fromkeys(process for group in _PROCESSES.values() for process in group))
-_READY_SECONDS = 60.0
 # Addresses of simulated pods: of the block that is set aside for benchmarks, so that no machine has them.
 _SIMULATED_PODS = "198.18.0.0/15"
-_METRICS_API = "v1beta1.metrics.k8s.io"
-_NAMESPACE = "/api/v1/namespaces/kube-system"
-_SLICES = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices"
-_API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_HELM_COMMAND = (
-    "helm upgrade --install metrics-server metrics-server --namespace kube-system "
-    "--repo https://kubernetes-sigs.github.io/metrics-server --set 'args={--kubelet-insecure-tls}'"
-)
 
 
 class _Loader(yaml.CSafeLoader):
@@ -56,82 +42,22 @@ class _Loader(yaml.CSafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:value", _Loader.construct_yaml_str)
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where the add-ons run: the data folder, the programs, and the cluster they serve."""
-
-    data: Path
-    tools: Path
-    kubeconfig: Path
-    registry: str = ""
-    """``host:port`` of the local registry that the cluster pulls from, empty where it has none."""
-
-    @property
-    def folder(self) -> Path:
-        return table(self.data).parent
-
-    @property
-    def registered(self) -> Path:
-        """There while the cluster may have been told of a metrics-server."""
-        return self.folder / "metrics-server.registered"
-
-    def alive(self, process: str) -> bool:
-        record = processes.load(table(self.data)).get(process)
-        return record is not None and record.alive
-
-    def api(self) -> "Api":
-        """The cluster's API server."""
-        from toolchain.services.api import Api  # slow to import: only where an add-on is asked for
-
-        return Api(self.kubeconfig)
-
-    def port(self, process: str, use: str = "") -> int:
-        """A port for a process, the same one at every start as long as it is free."""
-        file, name = self.folder / "addon-ports.json", f"{process}{use}"
-        chosen: dict[str, int] = read_json(file, {})
-        if name not in chosen or not (self.alive(process) or ports.is_free(chosen[name])):
-            chosen[name] = ports.any_free(chosen.values())
-            write_json(file, chosen)
-        return chosen[name]
-
-    def run(
-        self,
-        process: str,
-        arguments: list[str],
-        url: str,
-        environment: dict[str, str] | None = None,
-        configuration: str = "",
-    ) -> None:
-        """Start the process unless it runs, and wait until ``url`` answers."""
-        ensure(
-            self.data,
-            process,
-            [self.tools / process, *arguments],
-            lambda: health.healthy(url),
-            tools=self.tools,
-            configuration=configuration,
-            # The proxies of the environment are for the internet, and all that these ask is on this machine.
-            environment={"NO_PROXY": "*", "no_proxy": "*", **(environment or {})},
-            seconds=_READY_SECONDS,
-        )
-
-
 def start(names: Collection[str], machine: Machine, note: Callable[[str], None]) -> None:
     """Start the add-ons of these names, and what they need. What runs stays.
 
     Raises ToolchainError with the end of the log of one that does not start.
     """
     wanted = dict.fromkeys(process for name in names for process in _PROCESSES.get(name, ()))
-    if machine.registered.exists() and METRICS_SERVER not in wanted and not machine.alive(METRICS_SERVER):
-        _withdraw(machine)
+    metrics_apis.withdraw_ended(wanted, machine)
     records = processes.load(table(machine.data))
     ended = [name for name in _KNOWN if name in records and name not in wanted and not records[name].alive]
     processes.drop(table(machine.data), ended)  # nobody asks for them any more
     starters = {
-        METRICS_SERVER: _start_metrics_server,
+        metrics_apis.METRICS_SERVER: metrics_apis.start_metrics_server,
         KWOK: _start_kwok,
         KARPENTER: _start_karpenter,
         OPERATOR: _start_prometheus_operator,
+        metrics_apis.ADAPTER: metrics_apis.start_prometheus_adapter,
     }
     for process in wanted:
         note(f"starting {process}")
@@ -148,77 +74,11 @@ def stop(data: Path) -> list[str]:
 def in_docker(names: Collection[str], machine: Machine, note: Callable[[str], None]) -> str:
     """Start the add-ons for a kind cluster; returns what is to be done by hand, empty for nothing.
 
-    An API server in a container does not reach a process of this machine, so metrics-server must be a pod there, and
-    its manifests and charts are published without a checksum that a download could be compared with.
+    An API server in a container does not reach a process of this machine, so what answers for an API must be a pod
+    there, and manifests and charts are published without a checksum that a download could be compared with.
     """
-    start([name for name in names if name != METRICS_SERVER], machine, note)
-    if METRICS_SERVER not in names or machine.api().get(f"{_API_SERVICES}/{_METRICS_API}"):
-        return ""
-    missing = "models with replicas {min, max} stay at min until the cluster has metrics-server. Install it: "
-    return missing + _HELM_COMMAND
-
-
-def _start_metrics_server(machine: Machine) -> None:
-    port = machine.port(METRICS_SERVER)
-    kubeconfig = str(machine.kubeconfig)
-    machine.run(
-        METRICS_SERVER,
-        [
-            *(f"--{use}kubeconfig={kubeconfig}" for use in ("", "authentication-", "authorization-")),
-            f"--bind-address={NODE_IP}",  # an endpoint may not be a loopback address
-            f"--secure-port={port}",
-            f"--cert-dir={machine.folder / METRICS_SERVER}",
-            "--kubelet-insecure-tls",  # the kubelet signs its certificate itself, and is on this machine
-            "--kubelet-preferred-address-types=InternalIP",
-            "--kubelet-use-node-status-port",
-            "--metric-resolution=10s",
-            "--kubelet-request-timeout=5s",  # must be less
-        ],
-        f"https://{NODE_IP}:{port}/livez",
-    )
-    machine.registered.touch()
-    api = machine.api()
-    named = {"name": METRICS_SERVER, "namespace": "kube-system"}
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": named}
-    api.apply(f"{_NAMESPACE}/services", {**service, "spec": {"ports": [{"name": "https", "port": 443}]}})
-    api.apply(
-        _SLICES,
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {**named, "labels": {"kubernetes.io/service-name": METRICS_SERVER}},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [NODE_IP], "conditions": {"ready": True}}],
-            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-        },
-    )
-    group, version = "metrics.k8s.io", "v1beta1"
-    api.apply(
-        _API_SERVICES,
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": _METRICS_API},
-            "spec": {
-                "service": named,
-                "group": group,
-                "version": version,
-                "insecureSkipTLSVerify": True,  # it signs its certificate itself
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-            },
-        },
-    )
-    _wait(machine, METRICS_SERVER, lambda: api.has(f"{_API_SERVICES}/{_METRICS_API}", "Available"))
-
-
-def _withdraw(machine: Machine) -> None:
-    """Tell the cluster that metrics-server is gone: an API that nobody serves keeps namespaces from being deleted."""
-    api = machine.api()
-    for path in (f"{_API_SERVICES}/{_METRICS_API}", f"{_NAMESPACE}/services/{METRICS_SERVER}"):
-        api.delete(path)
-    api.delete(f"{_SLICES}/{METRICS_SERVER}")
-    machine.registered.unlink()
+    start([name for name in names if name not in metrics_apis.ALL], machine, note)
+    return metrics_apis.by_hand(names, machine)
 
 
 def _start_kwok(machine: Machine) -> None:
@@ -299,10 +159,4 @@ def _define(machine: Machine, name: str, part: Part, files: Collection[str]) -> 
         api.apply(_DEFINITIONS, definition)
     for definition in definitions:
         path = f"{_DEFINITIONS}/{definition['metadata']['name']}"
-        _wait(machine, name, lambda path=path: api.has(path, "Established"), process=False)
-
-
-def _wait(machine: Machine, name: str, condition: Callable[[], bool], *, process: bool = True) -> None:
-    if not processes.wait_until(condition, _READY_SECONDS):
-        where = f"Its log is {machine.folder / name}.log." if process else ""
-        raise ToolchainError(f"start {name}", f"the API server did not take it within {_READY_SECONDS:.0f} s", where)
+        wait(machine, name, lambda path=path: api.has(path, "Established"), process=False)

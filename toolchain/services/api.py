@@ -19,6 +19,8 @@ class Api:
     def __init__(self, kubeconfig: Path) -> None:
         config = KubeConfig.from_file(kubeconfig).get()
         assert config is not None
+        self.server = config.cluster.server
+        """The address, as https://host:port."""
         # A proxy named in the environment is not for a cluster on this machine.
         self._client = Client(config, ConnectionParams(timeout=httpx.Timeout(15), trust_env=False))
 

@@ -117,7 +117,7 @@ def test_a_busy_port_is_told_before_anything_starts(data: Path, stranger: str, m
     monkeypatch.setattr(services.local, "platform", lambda: "node")
     stack = Stack("dev", "shop", Path("/nowhere"), {"registry": {"repository": f"{stranger}/models"}}, None)
     with pytest.raises(ToolchainError, match="not an image registry"):
-        services.start(stack, Progress())
+        services.start(stack, Progress(), [], "monitoring")
     assert processes.load(service.table(data)) == {}
 
 
