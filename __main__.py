@@ -30,7 +30,7 @@ with reported_user_errors():
 
         stack = DockerStack("models", args)
     else:
-        fetch_charts(pulumi.get_stack(), config.charts)
+        fetch_charts(pulumi.get_stack(), config)
         provider = cluster_provider(config.cluster, secrets)
         stack = ModelStack("models", args, pulumi.ResourceOptions(provider=provider))
         pulumi.export("namespace", stack.namespace)

@@ -1,65 +1,103 @@
 """Getting the archives of charts, and holding them against their digests before anything changes."""
 
 import hashlib
+import shutil
+import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from components import programs
-from components.config import ChartConfig, ConfigError, Problem
+from components.config import ConfigError, Problem
 from components.config.problems import Commands
 from components.errors import UserError
 from components.planning import charts
+from components.planning.charts import ChartSource
+
+if TYPE_CHECKING:
+    from components.config import StackConfig
 
 
-def fetch_charts(stack: str, configured: Mapping[str, ChartConfig]) -> None:
-    """Have the archive of every chart where `planning.charts.archive` says, with the content that its digest says.
+def fetch_charts(stack: str, config: "StackConfig") -> None:
+    """Have the archive of every chart of the stack where `planning.charts.archive` says, as its digest says.
 
     What is there is not fetched again: a preview without new charts needs no network.
 
     Raises:
-        ConfigError: an archive has another digest.
+        ConfigError: an archive has another digest, or nobody has said which it must have.
         UserError: Helm is missing, or cannot get a chart.
     """
     problems = [
         problem
-        for name, chart in configured.items()
-        if not _is(charts.archive(chart.digest), chart.digest)
-        if (problem := _fetch(name, chart, Commands(stack))) is not None
+        for chart in sources(config)
+        if chart.digest is None or not _is(charts.archive(chart.digest), chart.digest)
+        if (problem := _fetch(chart, Commands(stack))) is not None
     ]
     if problems:
         raise ConfigError(stack, problems)
 
 
-def _fetch(name: str, chart: ChartConfig, commands: Commands) -> Problem | None:
-    target = charts.archive(chart.digest)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        _pull(name, chart, Path(folder))
+def sources(config: "StackConfig") -> Iterator[ChartSource]:
+    """Every chart that the stack installs: its own, NVIDIA's, and that of monitoring."""
+    for name, chart in config.charts.items():
+        yield ChartSource(
+            path=("charts", name),
+            chart=chart.chart,
+            version=chart.version,
+            repository=chart.repository,
+            digest=chart.digest,
+        )
+    # Imported where they are needed: every preview waits for the imports.
+    if config.gpu_support is not None:
+        from components.planning import gpu_support
+
+        yield gpu_support.source(config.gpu_support)
+    if config.monitoring.mode == "chart":
+        from components.planning import monitoring_chart
+
+        yield monitoring_chart.source(config.monitoring)
+
+
+def _fetch(chart: ChartSource, commands: Commands) -> Problem | None:
+    charts.FOLDER.mkdir(parents=True, exist_ok=True)
+    # Beside where the archive will lie, to be moved there in one step.
+    with tempfile.TemporaryDirectory(dir=charts.FOLDER, prefix=".") as folder:
+        _pull(chart, Path(folder))
         [archive] = Path(folder).glob("*.tgz")
-        if (found := _digest(archive)) != chart.digest:
-            path = ("charts", name, "digest")
-            return Problem(
-                path=path,
-                message=f"{chart.chart} {chart.version} has another content than this digest: it is {found}; "
-                "either the digest is of another version, or somebody changed the chart",
-                fix=f"look at the chart, and if it is what you want: {commands.set(path, found)}",
-            )
-        archive.replace(target)
-    return None
+        found = _digest(archive)
+        if found == chart.digest:
+            archive.replace(charts.archive(found))
+            return None
+    path = (*chart.path, "digest")
+    if chart.digest is None:
+        where = chart.repository or chart.chart
+        message = f"is needed: {chart.chart} {chart.version} has none that is known; what {where} has now is {found}"
+    else:
+        message = (
+            f"{chart.chart} {chart.version} has another content than this digest: it is {found}; "
+            "either the digest is of another version, or somebody changed the chart"
+        )
+    fix = f"look at the chart, and if it is what you want: {commands.set(path, found)}"
+    return Problem(path=path, message=message, fix=fix)
 
 
-def _pull(name: str, chart: ChartConfig, folder: Path) -> None:
-    where = f"model-serving:charts.{name}"
-    helm = programs.find("helm", where, "a chart is fetched", "install Helm 3: https://helm.sh/docs/intro/install/")
-    try:
-        programs.run([helm, *charts.pull_command(chart, folder)])
-    except programs.ProgramFailed as error:
+def _pull(chart: ChartSource, folder: Path) -> None:
+    where = f"model-serving:{'.'.join(chart.path)}"
+    helm = shutil.which("helm")
+    if helm is None:
         raise UserError(
-            f"{where}: {chart.chart} {chart.version} cannot be fetched: {str(error).removeprefix('Error: ')} -> check "
-            "its name and version, and log in where it is private: helm registry login, or helm repo add with "
-            "credentials"
-        ) from None
+            f"{where}: a chart is fetched by the program helm, which is not on PATH -> install Helm 3: "
+            "https://helm.sh/docs/intro/install/"
+        )
+    done = subprocess.run(
+        [helm, *charts.pull_command(chart, folder)], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        said = done.stderr.strip().removeprefix("Error: ") or f"helm ended with {done.returncode}"
+        raise UserError(
+            f"{where}: {chart.chart} {chart.version} cannot be fetched: {said} -> check its name and version, and "
+            "log in where it is private: helm registry login, or helm repo add with credentials"
+        )
 
 
 def _is(archive: Path, digest: str) -> bool:

@@ -15,7 +15,10 @@ from components.planning.pools import NodePool
 
 @dataclass(frozen=True, kw_only=True)
 class GpuSupportArgs:
-    """What is installed, and the pools whose nodes it is for, with their GPUs."""
+    """What is installed, and the pools whose nodes it is for, with their GPUs.
+
+    The chart's archive is there (components/chart_archives.py).
+    """
 
     config: GpuSupportConfig
     pools: Mapping[str, tuple[NodePool, GpuConfig]]
@@ -28,7 +31,7 @@ class GpuSupport(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GpuSupportArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:node-pool:GpuSupport", name, None, opts)
-        config, chart = args.config, gpu_support.CHARTS[args.config.install]
+        config, chart = args.config, gpu_support.source(args.config)
         namespace = Namespace(
             f"{name}-namespace",
             metadata={
@@ -40,10 +43,8 @@ class GpuSupport(pulumi.ComponentResource):
         self.namespace = namespace.metadata.apply(lambda metadata: metadata.name or "")
         Chart(
             f"{name}-chart",
-            name=chart.name,
-            chart=chart.name,
-            version=config.version or chart.version,
-            repository_opts={"repo": config.repository or chart.repository},
+            name=chart.chart,
+            chart=chart.archive,
             namespace=self.namespace,
             values=gpu_support.values(config, args.pools),
             opts=pulumi.ResourceOptions(parent=self),

@@ -88,6 +88,7 @@ class Stack:
         # A chart brings the operator along.
         operated = self.monitoring.get("mode") in ("existing", "install", "stack")
         charts = bool(self.settings.get("charts") or self.settings.get("gpuSupport"))
+        charts = charts or (isinstance(monitoring, dict) and monitoring.get("mode") == "chart")
         logs = self.settings.get("logs")
         collected = isinstance(logs, dict) and logs.get("target", "off") not in ("off", False)
         asked = {

@@ -322,12 +322,23 @@ ChartVersion = Annotated[
     ),
 ]
 
+ArchiveDigest = Annotated[
+    str,
+    Field(
+        pattern=r"^sha256:[0-9a-f]{64}$",
+        title="digest of a chart",
+        description="sha256: and the 64 hex digits of the chart's archive (helm pull CHART --version VERSION, then "
+        "sha256sum; a repository's index.yaml says it too)",
+        examples=["sha256:" + "0" * 64],
+    ),
+]
+
 ChartRepository = Annotated[
     str,
     Field(
-        pattern=r"^https://[^\s@]+$",
+        pattern=r"^(?:https://[^\s@]+|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?(?:/[^\s@]*)?)$",
         title="chart repository",
-        description="the https:// address of a chart repository, without credentials",
+        description="the https:// address of a chart repository, without credentials; http:// for one on this machine",
         examples=["https://charts.example.com/nvidia"],
     ),
 ]

@@ -16,7 +16,10 @@ from components.planning.names import stack_labels
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringChartArgs:
-    """Which chart, for the models of which namespace, and whom its Alertmanager tells."""
+    """Which chart, for the models of which namespace, and whom its Alertmanager tells.
+
+    The chart's archive is there (components/chart_archives.py).
+    """
 
     config: MonitoringConfig
     alerts: AlertsConfig | None
@@ -42,13 +45,11 @@ class MonitoringChart(pulumi.ComponentResource):
         namespace_name = namespace.metadata.apply(lambda metadata: metadata.name or "")
         secrets = receivers_secret(name, args.alerts, args.secrets, namespace_name, child)
         folder = pulumi.Output.concat(planned.ALERTMANAGER_SECRETS, "/", *secrets)
-        chart = monitoring_chart.CHART
+        chart = monitoring_chart.source(config)
         Chart(
             f"{name}-chart",
-            name=chart.name,
-            chart=chart.name,
-            version=config.chart.version or chart.version,
-            repository_opts={"repo": config.chart.repository or chart.repository},
+            name=chart.chart,
+            chart=chart.archive,
             namespace=namespace_name,
             values=monitoring_chart.values(config, args.alerts, args.stack, args.models, secrets, folder),
             opts=child,

@@ -4,9 +4,9 @@ Field names are those of the charts of k8s-device-plugin 0.18 and of gpu-operato
 """
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from components.planning.charts import ChartSource, PinnedChart
 from components.planning.pools import GPU_TAINT, WHOLE_GPU, NodePool, plugin_config
 
 if TYPE_CHECKING:
@@ -21,21 +21,22 @@ _DEFAULT = "default"
 _PLUGIN_CONFIGS = "model-serving-device-plugin"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A chart and the version that its values were checked against."""
-
-    name: str
-    repository: str
-    version: str
-
-
 CHARTS = {
-    "device-plugin": Chart(
-        name="nvidia-device-plugin", repository="https://nvidia.github.io/k8s-device-plugin", version="0.18.0"
+    "device-plugin": PinnedChart(
+        name="nvidia-device-plugin",
+        repository="https://nvidia.github.io/k8s-device-plugin",
+        version="0.18.0",
+        digest="sha256:3abe7949ce08e14dac6a3ebf81d6e2ed3fca15a0a0fb751e67de40c72761d4e4",
     ),
-    "gpu-operator": Chart(name="gpu-operator", repository="https://helm.ngc.nvidia.com/nvidia", version="v26.3.3"),
+    "gpu-operator": PinnedChart(
+        name="gpu-operator", repository="https://helm.ngc.nvidia.com/nvidia", version="v26.3.3"
+    ),
 }
+
+
+def source(config: "GpuSupportConfig") -> ChartSource:
+    """Where the configured chart comes from."""
+    return CHARTS[config.install].source(("gpuSupport",), config.version, config.repository, config.digest)
 
 
 def values(config: "GpuSupportConfig", pools: "Mapping[str, tuple[NodePool, GpuConfig]]") -> dict[str, Any]:

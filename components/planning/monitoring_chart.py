@@ -6,7 +6,7 @@ Field names are those of the chart's version 77 (https://github.com/prometheus-c
 from typing import TYPE_CHECKING, Any
 
 from components.planning import alert_routes
-from components.planning.gpu_support import Chart
+from components.planning.charts import ChartSource, PinnedChart
 from components.planning.monitoring_stack import NAMESPACE_LABEL
 
 if TYPE_CHECKING:
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
     from components.config import AlertsConfig, MonitoringConfig
 
-CHART = Chart(
+CHART = PinnedChart(
     name="kube-prometheus-stack", repository="https://prometheus-community.github.io/helm-charts", version="77.0.0"
 )
 # Parts of the control plane, which clouds do not let anybody look into.
 _OF_CONTROL_PLANE = ("kubeControllerManager", "kubeEtcd", "kubeScheduler", "kubeProxy", "coreDns")
+
+
+def source(config: "MonitoringConfig") -> ChartSource:
+    """Where the chart comes from."""
+    chart = config.chart
+    return CHART.source(("monitoring", "chart"), chart.version, chart.repository, chart.digest)
 
 
 def values(

@@ -69,7 +69,7 @@ def declared() -> dict[str, Any]:
     """The inputs of every resource of a cloud that the pools consist of, by type and name."""
     image = f"registry.example.com/acme/models/digits@{DIGEST}"
     stack = {"cluster": "local", "namespace": "models", "models": {"digits": {"image": image, "nodePool": "gke"}}}
-    recording = record(stack | {"nodePools": POOLS, "gpuSupport": {"install": "gpu-operator"}})
+    recording = record(stack | {"nodePools": POOLS, "gpuSupport": {"install": "gpu-operator", "digest": DIGEST}})
     clouds = ("gcp:", "aws:", "azure-native:")
     return {f"{r.type} {r.name}": r.inputs for r in recording.resources if r.type.startswith(clouds)}
 

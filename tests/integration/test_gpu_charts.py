@@ -19,7 +19,7 @@ import yaml
 
 from tests.support.cluster import LocalCluster, toolchain
 from tests.support.workspace import ROOT
-from tests.unit.components.recording import STACK, record
+from tests.unit.components.recording import DIGEST, STACK, record
 from tests.unit.planning.test_gpu_support import EXISTING, MIG, SLICES
 
 pytestmark = pytest.mark.integration
@@ -74,7 +74,7 @@ def our_values(install: str, gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(ROOT)
     asyncio.set_event_loop(asyncio.new_event_loop())  # which Pulumi's mocks take for granted
     pools = {"gpus": EXISTING | {"gpu": gpu, "taints": TAINTS}}
-    recording = record(STACK | {"nodePools": pools, "gpuSupport": {"install": install}})
+    recording = record(STACK | {"nodePools": pools, "gpuSupport": {"install": install, "digest": DIGEST}})
     return recording.one("Chart", "gpu")["values"]
 
 

@@ -19,7 +19,8 @@ def audit(
 
 def update(
     what: Annotated[
-        list[str] | None, typer.Argument(help="requirements, modules, actions, or paths; without it, everything.")
+        list[str] | None,
+        typer.Argument(help="requirements, modules, charts, actions, or paths; without it, everything."),
     ] = None,
 ) -> None:
     """Bring what is pinned to the newest allowed versions, and show what changed. A failure changes nothing."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from toolchain import paths
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress, Step, out
-from toolchain.supply import renew_actions, renew_modules, renew_requirements
+from toolchain.supply import renew_actions, renew_charts, renew_modules, renew_requirements
 from toolchain.supply.pins import requirements_files
 
 
@@ -37,6 +37,7 @@ KINDS = {
             root / renew_modules.VERSIONS,
         ],
     ),
+    "charts": Kind(renew_charts.targets, renew_charts.renew, renew_charts.changes, renew_charts.targets),
     "actions": Kind(renew_actions.targets, renew_actions.renew, renew_actions.changes, renew_actions.targets),
 }
 
@@ -109,7 +110,7 @@ def _copy(root: Path, copy: Path) -> None:
     """What renewing reads and writes, at the same places."""
     requirements = requirements_files(root)
     files = [*requirements, *(asked for file in requirements if (asked := file.with_suffix(".in")).is_file())]
-    files += [root / renew_modules.VERSIONS, *renew_actions.targets(root)]
+    files += [root / renew_modules.VERSIONS, *renew_charts.targets(root), *renew_actions.targets(root)]
     for file in files:
         target = copy / file.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from components.config.pool_types import ChartRepository, ChartVersion
+from components.config.pool_types import ArchiveDigest, ChartRepository, ChartVersion
 from components.config.sections.base import Section
 from components.config.types import NamespaceName
 
@@ -16,17 +16,6 @@ ChartReference = Annotated[
         title="chart",
         description="the name of a chart in its repository, or oci://REGISTRY/PATH without a version",
         examples=["oci://registry.example.com/charts/keda"],
-    ),
-]
-
-ArchiveDigest = Annotated[
-    str,
-    Field(
-        pattern=r"^sha256:[0-9a-f]{64}$",
-        title="digest of a chart",
-        description="sha256: and the 64 hex digits of the chart's archive (helm pull CHART --version VERSION, then "
-        "sha256sum; a repository's index.yaml says it too)",
-        examples=["sha256:" + "0" * 64],
     ),
 ]
 

@@ -1,7 +1,7 @@
 """What `monitoring` installs: a stack of typed resources, or a chart."""
 
 from components.config.monitoring_types import ImageRegistry, Retention
-from components.config.pool_types import ChartRepository, ChartVersion
+from components.config.pool_types import ArchiveDigest, ChartRepository, ChartVersion
 from components.config.sections.base import Section
 from components.config.sections.network import PeerConfig
 from components.config.types import ImageRef, MemoryQuantity, Replicas, Switch
@@ -38,7 +38,11 @@ class InstallConfig(Section):
 
 
 class ChartConfig(Section):
-    """The chart kube-prometheus-stack, with the operator in it: for a cluster that has none."""
+    """The chart kube-prometheus-stack, with the operator in it: for a cluster that has none.
+
+    `digest` is needed: the program does not know it.
+    """
 
     version: ChartVersion | None = None
     repository: ChartRepository | None = None
+    digest: ArchiveDigest | None = None

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pulumi
 import yaml
 from pulumi.runtime import rpc
 
+from components import chart_archives
 from components.render import plain
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,7 +88,8 @@ def record(
     digest: str | None = DIGEST,
     other_stack: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """Run `__main__.py` with a stack's configuration (keys without namespace) in the current folder.
+    """Run `__main__.py` with a stack's configuration (keys without namespace) in the current folder. Charts are not
+    fetched: tests/integration/test_charts.py does that.
 
     `other_stack` are the outputs of whichever stack the program refers to.
     """
@@ -101,7 +104,8 @@ def record(
 
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
-        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+        with mock.patch.object(chart_archives, "fetch_charts"):
+            runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
         known = {key: pulumi.Output.from_input(value) for key, value in recording.outputs.items()}
         return pulumi.Output.all(**known).apply(recording.outputs.update)
 

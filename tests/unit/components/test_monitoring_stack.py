@@ -157,9 +157,10 @@ def test_without_receivers_alerts_are_seen_and_nobody_is_told() -> None:
 
 
 def test_the_chart_is_pinned_and_watches_the_models() -> None:
-    recording = record(STACK | {"monitoring": {"mode": "chart"}, "alerts": ALERTS}, secrets=VALUES)
+    monitoring = {"mode": "chart", "chart": {"digest": "sha256:" + "7" * 64}}
+    recording = record(STACK | {"monitoring": monitoring, "alerts": ALERTS}, secrets=VALUES)
     [chart] = of(recording, "Chart").values()
-    assert (chart["chart"], chart["version"]) == ("kube-prometheus-stack", "77.0.0")
+    assert (chart["name"], chart["chart"]) == ("kube-prometheus-stack", f".build/.charts/{'7' * 64}.tgz")
     values = chart["values"]
     assert values["prometheus"]["prometheusSpec"]["podMonitorSelectorNilUsesHelmValues"] is False
     [within] = values["prometheus"]["prometheusSpec"]["podMonitorNamespaceSelector"]["matchExpressions"]

@@ -11,6 +11,8 @@ from components.config import NodePoolConfig, StackPool
 from components.errors import UserError
 from components.gpu_node_pool import gpu_node_pool
 from components.gpu_node_pool.shared import told_pool
+from components.planning.charts import archive
+from components.planning.gpu_support import CHARTS
 
 from .recording import DIGITS, ROOT, STACK, record
 
@@ -279,18 +281,18 @@ class TestGpuSupport:
     def test_a_chart_in_a_namespace_where_devices_may_be_handled(self) -> None:
         recording = record(on_pool(KARPENTER) | self.SUPPORT)
         chart = recording.one("Chart", "gpu")
-        assert chart["chart"] == chart["name"] == "nvidia-device-plugin"
-        assert chart["version"] == "0.18.0"
-        assert chart["repositoryOpts"] == {"repo": "https://nvidia.github.io/k8s-device-plugin"}
+        pinned = CHARTS["device-plugin"]
+        assert pinned.digest
+        assert (chart["name"], chart["chart"]) == ("nvidia-device-plugin", archive(pinned.digest).as_posix())
+        assert not {"version", "repositoryOpts"} & set(chart)
         assert chart["namespace"] == "nvidia"
         namespace = recording.one("Namespace", "gpu")["metadata"]
         assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
 
-    def test_from_a_mirror_in_another_version(self) -> None:
-        own = {"install": "gpu-operator", "version": "v26.7.0", "repository": "https://charts.example.com/nvidia"}
+    def test_what_is_installed_is_the_archive_with_the_stack_s_digest(self) -> None:
+        own = {"install": "gpu-operator", "version": "v26.7.0", "digest": "sha256:" + "7" * 64}
         chart = record(on_pool(KARPENTER) | {"gpuSupport": own}).one("Chart", "gpu")
-        assert (chart["chart"], chart["version"]) == ("gpu-operator", "v26.7.0")
-        assert chart["repositoryOpts"] == {"repo": "https://charts.example.com/nvidia"}
+        assert (chart["name"], chart["chart"]) == ("gpu-operator", f".build/.charts/{'7' * 64}.tgz")
 
     def test_it_serves_the_pools_that_have_gpus(self) -> None:
         pools = {"l4": KARPENTER, "cpu": {"provider": "existing", "nodeSelector": {"pool": "cpu"}}}

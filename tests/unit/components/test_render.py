@@ -1,5 +1,6 @@
 """What a stack's manifests are, without an engine, a cluster or a secret's value."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from pulumi.runtime import MockResourceArgs
 
 from components import render
+from components.planning import charts
 
 from .recording import DIGEST, ROOT, STACK
 
@@ -99,8 +101,18 @@ def test_the_number_of_replicas_is_left_to_who_scales() -> None:
 
 def test_a_chart_is_named_with_its_values() -> None:
     pool = {"provider": "existing", "nodeSelector": {"pool": "gpus"}, "gpu": {"type": "t4"}}
-    [chart] = rendered(nodePools={"gpus": pool}, gpuSupport={"install": "device-plugin"})["charts"]
-    assert (chart["name"], chart["namespace"], chart["version"]) == ("nvidia-device-plugin", "nvidia", "0.18.0")
+    content = b"what a chart's archive holds is Helm's business"
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    archive = ROOT / charts.archive(digest)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    archive.write_bytes(content)
+    try:
+        support = {"install": "device-plugin", "digest": digest}
+        [chart] = rendered(nodePools={"gpus": pool}, gpuSupport=support)["charts"]
+    finally:
+        archive.unlink()
+    assert (chart["name"], chart["namespace"]) == ("nvidia-device-plugin", "nvidia")
+    assert chart["chart"] == charts.archive(digest).as_posix()
     assert chart["values"]["tolerations"]
 
 

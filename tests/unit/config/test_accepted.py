@@ -127,7 +127,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "nodeExporter": True,
                 "allowFrom": (),
             },
-            "chart": {"version": None, "repository": None},
+            "chart": {"version": None, "repository": None, "digest": None},
         },
         "alerts": None,
         "logs": {

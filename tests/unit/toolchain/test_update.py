@@ -1,18 +1,42 @@
 """What `make update` chooses, what it leaves alone, and that it changes all of it or nothing."""
 
+import hashlib
 import os
 import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
+from components.planning import gpu_support, monitoring_chart
+from components.planning.charts import PinnedChart
 from toolchain import paths
 from toolchain.errors import ToolchainError
 from toolchain.progress import Step
-from toolchain.supply import renew_actions, renew_modules, renew_requirements, update
+from toolchain.supply import renew_actions, renew_charts, renew_modules, renew_requirements, update
 
 COMMITS = {tag: f"{number:040x}" for number, tag in enumerate(("v6.0.3", "v6.1.0", "v6.0.10", "v7.0.0"), 1)}
 WORKFLOW = "steps:\n  - uses: {0}@{1} # v6.0.3\n  - uses: {0}/sub@{1} # v6.0.3\n"
+
+
+CHARTS = """A = PinnedChart(
+    name="alpha", repository="http://127.0.0.1:1/charts", version="v1.2.0"
+)
+B = PinnedChart(
+    name="beta",
+    repository="http://127.0.0.1:1/charts",
+    version="0.18.0",
+    digest="sha256:00",
+)
+C = PinnedChart(name="gamma", repository="http://127.0.0.1:1/charts", version="1.0.0")
+"""
+INDEX = {
+    "alpha": ["v1.2.0", "v1.10.0", "v1.11.0-rc.1", "v2.0.0"],
+    "beta": ["0.19.0", "0.18.3", "0.18.0"],
+}
 
 
 def relative(files: list[Path], root: Path) -> list[str]:
@@ -33,6 +57,7 @@ def root(tmp_path: Path) -> Path:
         "toolchain/versions.py": 'ACTIONLINT = "1.7.12"\n',
         "toolchain/modules/actionlint/go.mod": "module x\n\nrequire github.com/rhysd/actionlint v1.7.12\n",
         "toolchain/modules/actionlint/go.sum": "",
+        "components/planning/gpu.py": CHARTS,
         ".github/workflows/test.yml": WORKFLOW.format("actions/checkout", COMMITS["v6.0.3"]),
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +176,57 @@ def test_an_action_that_cannot_be_asked_about_is_told_and_left(root: Path, githu
     [line] = renew_actions.renew([file], root, Step(""))
     assert line.startswith("acme/other v6.0.3 is not renewed: ")
     assert "0" * 40 in file.read_text()
+
+
+def test_a_chart_is_renewed_with_its_digest(root: Path, tmp_path: Path) -> None:
+    digests = {version: hashlib.sha256(version.encode()).hexdigest() for listed in INDEX.values() for version in listed}
+    served = tmp_path / "served" / "charts"
+    served.mkdir(parents=True)
+    entries = {
+        name: [{"name": name, "version": version, "digest": digests[version]} for version in listed]
+        for name, listed in INDEX.items()
+    }
+    (served / "index.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "entries": entries}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(served.parent)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    file, before = root / "components/planning/gpu.py", tmp_path / "before.py"
+    file.write_text(CHARTS.replace("127.0.0.1:1/", f"127.0.0.1:{server.server_port}/"))
+    before.write_text(file.read_text())
+    try:
+        [line] = renew_charts.renew([file], root, Step(""))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert line.startswith("chart gamma 1.0.0 is not renewed: ")
+    made: dict[str, PinnedChart] = {}
+    exec(file.read_text(), {"PinnedChart": PinnedChart}, made)
+    assert (made["A"].version, made["A"].digest) == ("v1.10.0", f"sha256:{digests['v1.10.0']}")
+    assert (made["B"].version, made["B"].digest) == ("0.18.3", f"sha256:{digests['0.18.3']}")
+    assert (made["C"].version, made["C"].digest) == ("1.0.0", None)
+    assert renew_charts.changes(before, file) == [
+        f"alpha v1.2.0 (no digest) -> v1.10.0 (sha256:{digests['v1.10.0'][:12]})",
+        f"beta 0.18.0 (sha256:00) -> 0.18.3 (sha256:{digests['0.18.3'][:12]})",
+    ]
+
+
+def test_a_repository_that_cannot_be_reached_is_told_and_its_charts_left(root: Path) -> None:
+    file = root / "components/planning/gpu.py"
+    lines = renew_charts.renew([file], root, Step(""))
+    assert [line.partition(" is not renewed: ")[0] for line in lines] == [
+        "chart alpha v1.2.0",
+        "chart beta 0.18.0",
+        "chart gamma 1.0.0",
+    ]
+    assert file.read_text() == CHARTS
+
+
+def test_every_chart_of_this_repository_is_found() -> None:
+    found = {
+        chart["name"]
+        for file in renew_charts.targets(paths.REPOSITORY)
+        for chart in renew_charts._pinned(file.read_text())
+    }
+    assert found == {chart.name for chart in (*gpu_support.CHARTS.values(), monitoring_chart.CHART)}
 
 
 def test_the_whole_is_taken_over_or_nothing(root: Path, tmp_path: Path) -> None:
