@@ -151,7 +151,7 @@ def test_what_is_shared_looks_into_all_namespaces() -> None:
 
 
 def test_a_shared_chart_takes_what_has_its_label_and_its_own() -> None:
-    [chart] = of(owner(mode="chart"), "Chart").values()
+    [chart] = of(owner(mode="chart", chart={"digest": "sha256:" + "7" * 64}), "Chart").values()
     spec = chart["values"]["prometheus"]["prometheusSpec"]
     label = {"matchLabels": {"model-serving/monitored-by": "platform-monitoring"}}
     assert spec["podMonitorSelector"] == spec["ruleSelector"] == label
