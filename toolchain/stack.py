@@ -87,8 +87,7 @@ class Stack:
         simulated = any(pool.get("provider") == "karpenter" for pool in pools)
         # A chart brings the operator along.
         operated = self.monitoring.get("mode") in ("existing", "install", "stack")
-        charts = bool(self.settings.get("charts") or self.settings.get("gpuSupport"))
-        charts = charts or (isinstance(monitoring, dict) and monitoring.get("mode") == "chart")
+        charts = [self.settings.get(section) for section in ("charts", "gpuSupport")]
         logs = self.settings.get("logs")
         collected = isinstance(logs, dict) and logs.get("target", "off") not in ("off", False)
         asked = {
@@ -97,7 +96,7 @@ class Stack:
             "karpenter": simulated,
             "monitoring": operated,
             "prometheus-adapter": bool(self.monitoring) and any(map(_scaled_by_its_own_metrics, scaled)),
-            "helm": charts,
+            "helm": any(charts) or self.monitoring.get("mode") == "chart",
             "log-collector": collected,
         }
         return [name for name, wanted in asked.items() if wanted]

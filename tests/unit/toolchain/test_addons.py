@@ -43,6 +43,7 @@ def stack(**settings: Any) -> Stack:
         ({"models": RANGE, "nodePools": POOL}, ["metrics-server", "karpenter"]),
         ({"charts": {"keda": {}}}, ["helm"]),
         ({"gpuSupport": {"install": "device-plugin"}}, ["helm"]),
+        ({"monitoring": {"mode": "chart"}}, ["helm"]),
         ({"imageSigning": {"publicKey": "MFkw"}}, ["cosign"]),
         ({"image": {"sbom": True, "provenance": "true"}, "models": BUILT}, ["oras", "syft"]),
         ({"image": {"sbom": True}, "imageSigning": {"publicKey": "MFkw"}, "models": BUILT}, ["syft", "cosign"]),
