@@ -8,15 +8,13 @@ import gzip
 import json
 import secrets
 import subprocess
-import threading
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.canaries import Canaries, spellings
 from tests.support.cluster import LocalCluster
 from tests.support.registry import Image
 from tests.support.services import Registry, free_port
@@ -34,12 +32,6 @@ CLUSTER_TOKEN = "canary" + secrets.token_hex(12)
 PROXY_PASSWORD = "canary" + secrets.token_hex(12)
 
 
-def spellings(value: str) -> list[bytes]:
-    """The value as it is, and what base64 makes of it wherever it stands in a longer text."""
-    shifted = [base64.b64encode(b"\0" * skip + value.encode()) for skip in range(3)]
-    return [value.encode(), *(text[4:-4] for text in shifted)]
-
-
 VALUES = (
     TOKEN,
     INDEX_PASSWORD,
@@ -49,58 +41,7 @@ VALUES = (
     CLUSTER_TOKEN,
     PROXY_PASSWORD,
 )
-NEEDLES = [spelling for value in VALUES for spelling in spellings(value)]
-
-
-def found_in(content: bytes) -> bool:
-    return any(needle in content for needle in NEEDLES)
-
-
-def files_with_a_secret(folder: Path) -> list[str]:
-    """Files below a folder that hold a secret, packed ones too."""
-    return [str(path) for path in folder.rglob("*") if path.is_file() and found_in(unpacked(path.read_bytes()))]
-
-
-def unpacked(content: bytes) -> bytes:
-    with suppress(OSError, EOFError, zlib.error):
-        return gzip.decompress(content)
-    return content
-
-
-class Arguments(threading.Thread):
-    """Watches the arguments of every process of the machine."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.looks = 0
-        self.caught: set[bytes] = set()
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        while not self._ended.wait(0.02):
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdigit():
-                    with suppress(OSError):
-                        line = (entry / "cmdline").read_bytes()
-                        if found_in(line):
-                            self.caught.add(line)
-            self.looks += 1
-
-    def stop(self) -> None:
-        self._ended.set()
-        self.join()
-
-
-@contextmanager
-def watched_arguments() -> Iterator[None]:
-    watch = Arguments()
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.stop()
-    assert watch.looks > 5
-    assert not watch.caught
+CANARIES = Canaries(*VALUES)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +103,7 @@ def set_secret(workspace: Workspace, key: str, value: str) -> None:
 def clean(done: subprocess.CompletedProcess[str]) -> str:
     """What a command printed, in which no secret may be."""
     printed = done.stdout + done.stderr
-    assert not found_in(printed.encode()), "a secret was printed"
+    assert not CANARIES.found_in(printed.encode()), "a secret was printed"
     return printed
 
 
@@ -172,11 +113,11 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
         (tmp_path / f"{number}.gz").write_bytes(gzip.compress(b"before " + encoded + b" after"))
         (tmp_path / f"{number}").write_text(f"token={value};")
     (tmp_path / "none").write_text("nothing")
-    assert len(files_with_a_secret(tmp_path)) == 4
+    assert len(CANARIES.files_below(tmp_path)) == 4
 
 
 def test_previews_and_an_update_that_works(workspace: Workspace, local_cluster: LocalCluster) -> None:
-    with watched_arguments():
+    with CANARIES.watched_arguments():
         clean(workspace.preview("--diff"))
         clean(workspace.preview("--json"))
         clean(workspace.up("--diff"))
@@ -197,25 +138,25 @@ def test_an_update_that_fails(workspace: Workspace, local_cluster: LocalCluster)
     broken = good.with_settings(Entrypoint=["/no/such/program"])
     without_source = {key: value for key, value in models["digits"].items() if key != "source"}
     workspace.set_config(models={"digits": without_source | {"image": broken.reference}})
-    with watched_arguments():
+    with CANARIES.watched_arguments():
         failed = workspace.up(check=False)
     workspace.set_config(models=models)
     assert failed.returncode != 0
     clean(failed)
     others = local_cluster.kubectl("get", "all,configmaps,events,serviceaccounts", "--output", "yaml", namespace=STACK)
-    assert not found_in(others.encode())
+    assert not CANARIES.found_in(others.encode())
     workspace.up()
     selector = "app.kubernetes.io/name=digits"
     logs = local_cluster.kubectl("logs", "--selector", selector, "--all-containers", namespace=STACK)
     assert logs
-    assert not found_in(logs.encode())
+    assert not CANARIES.found_in(logs.encode())
 
 
 def test_a_build_that_fails(workspace: Workspace) -> None:
     requirements = workspace.path / "model/digits/requirements.txt"
     before = requirements.read_text() if requirements.exists() else None
     requirements.write_text("no-such-package-of-anybody==1.0\n")
-    with watched_arguments():
+    with CANARIES.watched_arguments():
         failed = workspace.up(check=False)
     if before is None:
         requirements.unlink()
@@ -268,7 +209,7 @@ def test_credentials_of_a_registry_that_are_none(workspace: Workspace) -> None:
 
 def test_no_file_of_it_all_holds_a_secret(workspace: Workspace, registry: Registry) -> None:
     """State with its history and backups, stack files, staged contexts; layers and settings of every pushed image."""
-    assert files_with_a_secret(workspace.backend) == []
-    assert files_with_a_secret(workspace.path) == []
-    assert files_with_a_secret(registry.storage) == []
+    assert CANARIES.files_below(workspace.backend) == []
+    assert CANARIES.files_below(workspace.path) == []
+    assert CANARIES.files_below(registry.storage) == []
     assert len(list((registry.storage / "docker/registry/v2/blobs").rglob("data"))) > 5
