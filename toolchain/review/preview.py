@@ -16,6 +16,8 @@ _STACK = "pulumi:pulumi:Stack"
 _QUIET = frozenset({"same", "read", "refresh"})
 # The engine tells a replacement in up to three steps, of which this one names the properties that force it.
 _REPLACING = frozenset({"replace", "create-replacement", "delete-replaced"})
+# What people call resources whose type is named after the way they are made.
+_KINDS = {"docker-build:index:Image": "image build", "pulumi:index:Stash": "image attachments"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Change:
 
     @property
     def kind(self) -> str:
-        return "image build" if self.type == "docker-build:index:Image" else self.type.rpartition(":")[2]
+        return _KINDS.get(self.type) or self.type.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
