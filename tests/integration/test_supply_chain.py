@@ -254,12 +254,12 @@ class TestRefused:
 def test_a_signed_image_is_deployed_from_a_copy_of_the_repository(
     elsewhere: Workspace, image: Image, registry: Registry
 ) -> None:
-    assert "sign" not in elsewhere.preview().stdout
+    assert "models.digits.image" not in elsewhere.preview().stdout
     copy = f"{registry.host}/copied/digits"
     [[command]] = commands(PAGE, "## Promote and copy")
     run(elsewhere, command, IMAGE=image.reference, COPY=f"{copy}:1")
     name(elsewhere, Image(f"{copy}@{image.digest}"))
-    assert "sign" not in elsewhere.preview().stdout
+    assert "models.digits.image" not in elsewhere.preview().stdout
 
 
 def test_without_a_key_files_are_attached(workspace: Workspace, image: Image) -> None:
