@@ -148,16 +148,24 @@ def _failure(url: str, error: Exception) -> ToolchainError:
     return ToolchainError(f"download {url}", why, todo)
 
 
+def read(url: str, limit: int | None = None) -> bytes:
+    """What is at ``url``, or its first ``limit`` bytes. For lists that say what to expect of a download.
+
+    Raises ToolchainError when it cannot be read.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=_STALL_SECONDS) as response:
+            return response.read(limit)
+    except (OSError, http.client.HTTPException) as error:
+        raise _failure(url, error) from None
+
+
 def published_checksum(url: str, file_name: str) -> str:
     """The SHA-256 of ``file_name`` from a published checksum file: lines of ``HASH  NAME``, or one bare hash.
 
     Raises ToolchainError when the file cannot be read or does not name ``file_name``.
     """
-    try:
-        with urllib.request.urlopen(url, timeout=_STALL_SECONDS) as response:
-            lines = response.read(_BLOCK).decode("utf-8", "replace").splitlines()
-    except (OSError, http.client.HTTPException) as error:
-        raise _failure(url, error) from None
+    lines = read(url, limit=_BLOCK).decode("utf-8", "replace").splitlines()
     words = [line.split() for line in lines if line.strip()]
     for entry in words:
         if len(entry) == 2 and entry[1].lstrip("*").rpartition("/")[2] == file_name and _is_sha256(entry[0]):

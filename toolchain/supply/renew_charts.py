@@ -1,14 +1,13 @@
 """Charts that the program installs, at the newest release that its values may fit, with the digest of the archive."""
 
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from toolchain import network
 from toolchain.errors import ToolchainError
 from toolchain.parts.model import numbers
 from toolchain.progress import Step
@@ -17,7 +16,6 @@ PINS = Path("components/planning")
 _CHART = re.compile(r"PinnedChart\((?P<arguments>[^()]*)\)")
 _ARGUMENT = re.compile(r'(\w+)="([^"]*)"')
 _RELEASE = re.compile(r"v?\d+\.\d+\.\d+")
-_SECONDS = 30
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -35,8 +33,10 @@ def renew(files: Sequence[Path], root: Path, step: Step) -> list[str]:
             step.note = chart["name"]
             try:
                 listed = _listed(chart["repository"], chart["name"])
-            except (OSError, ValueError, ToolchainError) as error:
-                left.append(f"chart {chart['name']} {chart['version']} is not renewed: {_why(error)}")
+            except (ValueError, ToolchainError) as error:
+                left.append(
+                    f"chart {chart['name']} {chart['version']} is not renewed: {error.why if isinstance(error, ToolchainError) else error}"
+                )
                 continue
             text = text.replace(chart["text"], _renewed(chart, listed))
         file.write_text(text)
@@ -62,8 +62,7 @@ def _pinned(text: str) -> list[dict[str, str]]:
 
 def _listed(repository: str, name: str) -> list[dict[str, Any]]:
     """The releases of a chart that a repository lists."""
-    with urllib.request.urlopen(f"{repository}/index.yaml", timeout=_SECONDS) as response:
-        index = yaml.load(response.read(), _LOADER)
+    index = yaml.load(network.read(f"{repository}/index.yaml"), _LOADER)
     entries = index.get("entries", {}) if isinstance(index, dict) else {}
     found = [
         entry
@@ -88,9 +87,3 @@ def _renewed(chart: dict[str, str], listed: list[dict[str, Any]]) -> str:
     if "digest" in chart:
         return text.replace(f'digest="{chart["digest"]}"', digest)
     return re.sub(r'(version="[^"]*"),?', rf"\1, {digest}", text)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ToolchainError):
-        return error.why
-    return str(error.reason) if isinstance(error, urllib.error.URLError) else str(error)
