@@ -34,9 +34,8 @@ def renew(files: Sequence[Path], root: Path, step: Step) -> list[str]:
             try:
                 listed = _listed(chart["repository"], chart["name"])
             except (ValueError, ToolchainError) as error:
-                left.append(
-                    f"chart {chart['name']} {chart['version']} is not renewed: {error.why if isinstance(error, ToolchainError) else error}"
-                )
+                why = error.why if isinstance(error, ToolchainError) else error
+                left.append(f"chart {chart['name']} {chart['version']} is not renewed: {why}")
                 continue
             text = text.replace(chart["text"], _renewed(chart, listed))
         file.write_text(text)
