@@ -86,7 +86,7 @@ class _Programs:
             local.install_addons([name], Progress(err))
         program = shutil.which(name, path=path)
         if program is None:
-            raise ToolchainError(self._step, f"{name} is not on PATH", f"{programs.INSTALL[name].capitalize()}.")
+            raise ToolchainError(self._step, f"{name} is not on PATH", f"To have it, {programs.INSTALL[name]}")
         return programs.run([program, *arguments], variables=variables)
 
 
