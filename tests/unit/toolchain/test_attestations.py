@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from components.planning.attestations import PROVENANCE_TYPE
 from tests.unit.toolchain.conftest import Program
 from toolchain import attestations, engine
 from toolchain.errors import ToolchainError
