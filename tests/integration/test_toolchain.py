@@ -9,6 +9,7 @@ import io
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -272,8 +273,9 @@ with interruption.told():
 def test_another_user_is_told_what_is_lacking_before_anything_starts(folders: Folders, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("becomes another user")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            folder.chmod(0o755)
     os.chown(tmp_path, 65534, 65534)
     folders.env |= {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "DOCKER_HOST": "unix:///nonexistent"}
 
