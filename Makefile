@@ -15,6 +15,8 @@ OUTPUT ?=
 JSON ?=
 ADVISORIES ?=
 WHAT ?=
+DATABASE ?=
+SBOM ?=
 TOOLCHAIN := python3 -m toolchain
 
 .PHONY: up comment preview drift promote rollback recover compose render predict status report destroy down check test bench doctor
@@ -59,9 +61,12 @@ check test doctor:
 bench:
 	@$(TOOLCHAIN) bench "$(NAME)" $(if $(JSON),--json "$(JSON)")
 
-.PHONY: audit update
+.PHONY: audit update scan
 audit:
 	@$(TOOLCHAIN) audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)")
 
 update:
 	@$(TOOLCHAIN) update $(WHAT)
+
+scan:
+	@$(TOOLCHAIN) scan $(if $(SBOM),--sbom "$(SBOM)",--stack "$(STACK)" $(if $(MODEL),--model "$(MODEL)")) $(if $(DATABASE),--database "$(DATABASE)")

@@ -222,8 +222,8 @@ def install(
     addons: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Only these: actionlint, helm, cosign, oras, syft, metrics-server, kwok, karpenter, monitoring, "
-            "prometheus, prometheus-adapter, docker, docker-plugin, log-collector."
+            help="Only these: actionlint, helm, cosign, oras, syft, osv-scanner, metrics-server, kwok, karpenter, "
+            "monitoring, prometheus, prometheus-adapter, docker, docker-plugin, log-collector."
         ),
     ] = None,
 ) -> None:

@@ -23,6 +23,9 @@ ORAS = "1.3.0"
 # Read the workflows of continuous integration.
 ACTIONLINT = "1.7.12"
 
+# Holds lists of packages against advisories.
+OSV_SCANNER = "2.5.0"
+
 # Add-ons of the local cluster.
 METRICS_SERVER = "0.8.0"
 KWOK = "0.7.0"

@@ -7,11 +7,13 @@ import re
 import secrets
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from components.planning.attestations import PROVENANCE_TYPE, SBOM_TYPE
+from tests.support import osv
 from tests.support.building import key_pair
 from tests.support.canaries import Canaries
 from tests.support.cluster import LocalCluster, toolchain
@@ -43,7 +45,7 @@ def workspace(
     local_cluster: LocalCluster, registry: Registry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workspace]:
     """The example in a clone of its own, with a key that the page's commands made; not deployed."""
-    toolchain("install", "cosign", "oras", "syft")
+    toolchain("install", "cosign", "oras", "syft", "osv-scanner")
     home = tmp_path_factory.mktemp("signed")
     workspace = Workspace.create(home / "checkout", "dev", local_cluster.env, home / "state")
     workspace.install()
@@ -161,6 +163,26 @@ def test_the_list_of_packages(workspace: Workspace, image: Image) -> None:
     for package in ("onnxruntime", "granian", "numpy"):
         assert f"\n{package}=={packages[f'pkg:pypi/{package}']} " in f"\n{pinned}"
     assert {"pkg:deb/debian/libc6", "pkg:deb/debian/python3-minimal"} <= packages.keys()
+
+
+def test_a_scan_reads_that_list(workspace: Workspace, image: Image, tmp_path: Path) -> None:
+    records = [osv.record("TEST-1", "numpy", "99.0"), osv.record("TEST-2", "openssl", "99.0", ecosystem="Debian:12")]
+    database = osv.database(tmp_path, osv.PYYAML, osv.OPENSSL, *records)
+    done = subprocess.run(
+        ["make", "scan", "STACK=dev", "MODEL=digits", f"DATABASE={database}"],
+        cwd=workspace.path,
+        env=workspace.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert f"digits: {image.reference}, by the SBOM attached to it\n" in done.stdout, done.stderr
+    numpy = re.search(r"^numpy==(\S+)", (ROOT / "model/server/requirements.txt").read_text(), re.MULTILINE)
+    assert numpy
+    assert f"numpy {numpy[1]}: TEST-1, fixed in 99.0\n" in done.stdout
+    # Of openssl the image has the library, which Debian's advisories know as openssl.
+    assert re.search(r"^openssl \S+: TEST-2, fixed in 99\.0$", done.stdout, re.MULTILINE)
+    assert ": 2 findings, 0 more without a fix\n" in done.stdout
 
 
 def test_the_provenance(workspace: Workspace, image: Image, local_cluster: LocalCluster) -> None:

@@ -1,14 +1,16 @@
-"""Advisories on this machine: records in OSV's format, and the part of OSV's service that pip-audit asks.
+"""Advisories on this machine: records in OSV's format, databases of them, and what pip-audit asks of OSV's service.
 
 Sources: https://ossf.github.io/osv-schema/ and https://google.github.io/osv.dev/post-v1-query/. Which versions a record
-is about is told by the order of Python's versions (PEP 440), so what is served is about packages of PyPI.
+is about is told by the order of Python's versions (PEP 440), so what is served is about packages of PyPI only.
 """
 
 import contextlib
 import json
 import threading
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -38,9 +40,26 @@ def record(
     }
 
 
-# Real ones, by what they say: https://nvd.nist.gov/vuln/detail/CVE-2020-14343 and CVE-2019-10906.
+# Real ones, by what they say: CVE-2020-14343 and CVE-2019-10906 at https://nvd.nist.gov/vuln/detail, and
+# https://www.debian.org/security/2023/dsa-5532.
 PYYAML = record("PYSEC-2021-142", "pyyaml", "5.4", aliases=["CVE-2020-14343", "GHSA-8q59-q68h-6hv4"])
 JINJA = record("PYSEC-2019-217", "jinja2", "2.10.1", aliases=["CVE-2019-10906", "GHSA-462w-v97r-4m45"])
+OPENSSL = record("DSA-5532-1", "openssl", "3.0.11-1~deb12u2", aliases=["CVE-2023-5363"], ecosystem="Debian:12")
+
+
+def database(folder: Path, *records: Record) -> Path:
+    """A folder with OSV's databases as OSV-Scanner keeps them, of these records."""
+    ecosystems: dict[str, list[Record]] = {"PyPI": [], "Debian": []}
+    for entry in records:
+        [affected] = entry["affected"]
+        ecosystems[affected["package"]["ecosystem"].partition(":")[0]].append(entry)
+    for ecosystem, entries in ecosystems.items():
+        file = folder / "osv-scalibr" / ecosystem / "all.zip"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(file, "w") as archive:
+            for entry in entries:
+                archive.writestr(f"{entry['id']}.json", json.dumps(entry))
+    return folder
 
 
 def about(records: Iterable[Record], name: str, version: str) -> list[Record]:

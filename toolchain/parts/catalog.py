@@ -19,6 +19,7 @@ from toolchain.parts.monitoring import (
     prometheus_operator,
 )
 from toolchain.parts.node import container_runtime, coredns, etcd, kind, kubernetes, pause
+from toolchain.parts.scanners import osv_scanner
 from toolchain.parts.supply_chain import cosign, oras, syft
 
 
@@ -36,6 +37,7 @@ def addons() -> dict[str, tuple[Part, ...]]:
     """What only some stacks need, by the name to ask for it."""
     return {
         "actionlint": (actionlint(),),
+        "osv-scanner": (osv_scanner(),),
         "helm": (helm(),),
         "cosign": (cosign(),),
         "oras": (oras(),),

@@ -33,7 +33,7 @@ def renew(files: Sequence[Path], root: Path, step: Step) -> list[str]:
             step.note = chart["name"]
             try:
                 listed = _listed(chart["repository"], chart["name"])
-            except (ValueError, ToolchainError) as error:
+            except (yaml.YAMLError, ToolchainError) as error:
                 why = error.why if isinstance(error, ToolchainError) else error
                 left.append(f"chart {chart['name']} {chart['version']} is not renewed: {why}")
                 continue

@@ -74,6 +74,8 @@ def test_make_calls_a_command_for_a_stack(target: str) -> None:
         (("doctor",), "doctor"),
         (("audit",), "audit"),
         (("update",), "update"),
+        (("scan", "MODEL=digits"), 'scan --stack "dev" --model "digits"'),
+        (("scan", "SBOM=a.json", "DATABASE=osv"), 'scan --sbom "a.json" --database "osv"'),
         (("update", "WHAT=policy toolchain/modules/helm"), "update policy toolchain/modules/helm"),
         (("audit", "ADVISORIES=http://127.0.0.1:1"), 'audit --advisories "http://127.0.0.1:1"'),
         (("bench", "NAME=preview"), 'bench "preview"'),

@@ -3,11 +3,12 @@
 import datetime
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from toolchain.errors import ToolchainError
-from toolchain.supply import audit, exceptions, pins
+from toolchain.supply import audit, exceptions, pins, scan
 from toolchain.supply.audit import Finding, report, turns
 from toolchain.supply.exceptions import Exemption
 from toolchain.supply.pins import Pin
@@ -120,3 +121,38 @@ def test_a_service_that_cannot_be_reached_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match="it cannot be reached") as caught:
         audit.audit(f"http://127.0.0.1:{port}", tmp_path)
     assert caught.value.todo.startswith("Nothing was audited.")
+
+
+def test_debian_s_packages_are_those_of_their_sources_and_each_counts_once() -> None:
+    debian = "arch=amd64&distro=debian-12"
+    purls = [
+        f"pkg:deb/debian/libssl3@3.0.9-1?{debian}&upstream=openssl",
+        f"pkg:deb/debian/openssl@3.0.9-1?{debian}",
+        f"pkg:deb/debian/bsdutils@1:2.38.1-5%2Bdeb12u3?{debian}&upstream=util-linux%402.38.1-5%2Bdeb12u3",
+        f"pkg:deb/debian/libstdc%2B%2B6@12.2.0-14?{debian}&upstream=gcc-12",
+        f"pkg:deb/debian/login@1:4.13%2Bdfsg1-1?{debian}&upstream=shadow",
+        "pkg:pypi/numpy@2.4.6",
+    ]
+    nested = {"components": [{"purl": purls[0], "components": [{"purl": purl} for purl in purls[1:]]}, {"name": "os"}]}
+    assert list(scan.purls(nested)) == [
+        *["pkg:deb/debian/openssl@3.0.9-1?distro=debian-12"] * 2,
+        "pkg:deb/debian/util-linux@2.38.1-5%2Bdeb12u3?distro=debian-12",
+        "pkg:deb/debian/gcc-12@12.2.0-14?distro=debian-12",
+        "pkg:deb/debian/shadow@1:4.13%2Bdfsg1-1?distro=debian-12",
+        "pkg:pypi/numpy@2.4.6",
+    ]
+
+
+def test_a_finding_of_a_scan_says_what_has_it_fixed_in_that_release() -> None:
+    def affected(ecosystem: str, fixed: str) -> dict[str, Any]:
+        events = [{"introduced": "0"}, {"fixed": fixed}]
+        package = {"name": "openssl", "ecosystem": ecosystem}
+        return {"package": package, "ranges": [{"type": "ECOSYSTEM", "events": events}]}
+
+    entry = {
+        "package": {"name": "openssl", "version": "3.0.9-1", "ecosystem": "Debian:12"},
+        "groups": [{"ids": ["DSA-1"], "aliases": ["CVE-1", "DSA-1"], "max_severity": "7.5"}],
+        "vulnerabilities": [{"id": "DSA-1", "affected": [affected("Debian:11", "1.1"), affected("Debian:12", "3.1")]}],
+    }
+    [finding] = scan._of(entry)
+    assert str(finding) == "openssl 3.0.9-1: DSA-1, CVE-1, severity 7.5, fixed in 3.1"

@@ -17,6 +17,7 @@ MODULES = {
     "buildx": ("github.com/docker/buildx", versions.BUILDX),
     "registry": ("github.com/distribution/distribution/v3", versions.REGISTRY),
     "actionlint": ("github.com/rhysd/actionlint", versions.ACTIONLINT),
+    "osv-scanner": ("github.com/google/osv-scanner/v2", versions.OSV_SCANNER),
     "helm": ("helm.sh/helm/v3", versions.HELM),
     "cosign": ("github.com/sigstore/cosign/v3", versions.COSIGN),
     "oras": ("oras.land/oras", versions.ORAS),
