@@ -1,0 +1,44 @@
+"""What the tests and benchmarks are run with."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolchain import checks, shell, venv
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Mapping[str, str]]:
+    """The environments that commands were started with; none of them runs."""
+    python = tmp_path / "venv" / "bin" / "python"
+    environments: list[Mapping[str, str]] = []
+
+    def foreground(command: Any, *, environment: Mapping[str, str], folder: Path) -> int:
+        environments.append(environment)
+        return 0
+
+    monkeypatch.setattr(venv, "ensure", lambda requirements: python)
+    monkeypatch.setattr(shell, "foreground", foreground)
+    return environments
+
+
+@pytest.mark.parametrize("run", [lambda: checks.pytest("tests/unit"), lambda: checks.bench("main_job", None)])
+def test_a_make_that_a_test_runs_is_no_sub_make_of_ours(
+    run: Any, given: list[Mapping[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("MAKE_IT_SO", "yes")
+    run()
+    [environment] = given
+    assert not {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"} & environment.keys()
+    assert environment["MAKE_IT_SO"] == "yes"
+    assert os.environ["MAKELEVEL"] == "1", "a variable of this process was taken away too"
+
+
+def test_the_tests_python_comes_first_on_the_path(given: list[Mapping[str, str]], tmp_path: Path) -> None:
+    checks.pytest()
+    assert given[0]["PATH"].split(os.pathsep)[0] == str(tmp_path / "venv" / "bin")
