@@ -32,10 +32,16 @@ with reported_user_errors():
     else:
         fetch_charts(pulumi.get_stack(), config)
         provider = cluster_provider(config.cluster, secrets)
+        if any(model.service.adopt for model in config.models.values()):
+            from components.adoption_check import check_adoption
+
+            check_adoption(pulumi.get_stack(), config, provider)
         stack = ModelStack("models", args, pulumi.ResourceOptions(provider=provider))
         pulumi.export("namespace", stack.namespace)
         pulumi.export("nodePools", {name: pool.plan.told() for name, pool in stack.pools.items()})
         if stack.watching is not None:
             pulumi.export("monitoring", stack.watching.told())
-    pulumi.export("models", {name: model.summary() for name, model in stack.models.items()})
+    # By the names of the stack file, which a renamed model does not have in the cluster.
+    models = {name: stack.models[model.served_name(name)] for name, model in config.models.items()}
+    pulumi.export("models", {name: served.summary() for name, served in models.items()})
     pulumi.export("capacity", usage(*asked_and_there(pulumi.get_stack(), config), config.prices))

@@ -42,7 +42,7 @@ def built_images(
             ),
             pulumi.ResourceOptions(parent=parent),
         )
-        for name, model in config.models.items()
+        for name, model in config.served.items()
         # The configuration is checked: with a source there is a registry.
         if model.source is not None and registry is not None
     }

@@ -40,7 +40,7 @@ def compose_project(request: Mapping[str, Any]) -> dict[str, Any]:
                 f"{NAMESPACE}:models.{name}.files.csi: Docker has no volumes of {model.files.csi.driver} "
                 "-> files.image, or files.claim with a volume of that name"
             )
-    made = project(stack, config, images)
+    made = project(stack, config, {model.served_name(name): images[name] for name, model in config.models.items()})
     return {
         "document": made.document(),
         "leftOut": made.left_out,

@@ -19,7 +19,7 @@ class DockerStack(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:docker:DockerStack", name, None, opts)
         builds = built_images(args.stack, args.config, args.secrets, self)
-        images = {model: config.image or builds[model].reference for model, config in args.config.models.items()}
+        images = {model: config.image or builds[model].reference for model, config in args.config.served.items()}
         self._project = compose.project(args.stack, args.config, images)
         self._secrets = args.secrets
         labels = sorted(names.stack_labels().items())
@@ -39,7 +39,7 @@ class DockerStack(pulumi.ComponentResource):
         self._services: dict[str, DockerService] = {}
         for service in self._project.services:
             self._service(service)
-        self.models = {model: self._services[model] for model in args.config.models}
+        self.models = {model: self._services[model] for model in args.config.served}
         self.register_outputs({"network": self._network})
 
     def _service(self, name: str) -> DockerService:

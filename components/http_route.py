@@ -12,10 +12,11 @@ from components.planning import exposure
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRouteArgs:
-    """Which Services (by their names) share the requests of a host, and by what weights."""
+    """Which Services (by their names) share the requests of a host on their `port`, and by what weights."""
 
     config: RouteConfig
     backends: Mapping[str, int]
+    port: int
     namespace: pulumi.Input[str]
     labels: Mapping[str, str]
 
@@ -30,7 +31,7 @@ class ModelRoute(pulumi.ComponentResource):
             api_version="gateway.networking.k8s.io/v1",
             kind="HTTPRoute",
             metadata={"namespace": args.namespace, "labels": args.labels},
-            spec=exposure.http_route(args.config, args.backends),
+            spec=exposure.http_route(args.config, args.backends, args.port),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

@@ -59,6 +59,8 @@ class ModelImage(pulumi.ComponentResource):
 
     reference: pulumi.Output[str]
     """repository@sha256:<digest> of what was pushed."""
+    built: pulumi.Output[str]
+    """Known in a preview too, and by whoever waits for it not before the image is pushed."""
 
     def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:model:ModelImage", name, None, opts)
@@ -94,6 +96,7 @@ class ModelImage(pulumi.ComponentResource):
             # Another environment may have been promoted to this digest, or an old ReplicaSet may still need it.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
+        self.built = image.urn
         self.reference = pulumi.Output.concat(f"{args.repository}/{args.model}@", image.digest)
         if args.attachments.any:
             # Imported where it is needed: every preview waits for the imports.

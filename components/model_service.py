@@ -9,7 +9,6 @@ from pulumi_kubernetes.core.v1 import Service
 
 from components.config import ServiceConfig
 from components.planning import exposure
-from components.planning.names import SERVICE_PORT
 
 if TYPE_CHECKING:
     from pulumi_kubernetes.core.v1 import ServicePortArgsDict, ServiceSpecArgsDict
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 class ModelServiceArgs:
     """The Service's name, which is an address, the labels of its pods, and their port for gRPC, if they have one.
 
-    With `protect`, Pulumi refuses to delete the Service.
+    With `protect`, Pulumi refuses to delete the Service. One that is adopted has `adopted`, the Kubernetes provider's
+    id of it: namespace/name.
     """
 
     address: str
@@ -29,6 +29,31 @@ class ModelServiceArgs:
     namespace: pulumi.Input[str]
     selector: Mapping[str, str]
     protect: bool = False
+    adopted: str | None = None
+
+
+# What a Service has that this program does not set: the cluster's choice, or of whom one was adopted. An imported
+# object has it all in its inputs, and to take the address out of them would be to make the Service anew.
+_LEFT_ALONE = tuple(
+    f"spec.{name}"
+    for name in (
+        "allocateLoadBalancerNodePorts",
+        "clusterIP",
+        "clusterIPs",
+        "externalIPs",
+        "externalTrafficPolicy",
+        "healthCheckNodePort",
+        "internalTrafficPolicy",
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "loadBalancerClass",
+        "loadBalancerIP",
+        "publishNotReadyAddresses",
+        "sessionAffinity",
+        "sessionAffinityConfig",
+        "trafficDistribution",
+    )
+)
 
 
 class ModelService(pulumi.ComponentResource):
@@ -41,7 +66,7 @@ class ModelService(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:model:ModelService", name, None, opts)
         ports: list[pulumi.Input[ServicePortArgsDict]] = [
-            {"name": "http", "port": SERVICE_PORT, "target_port": "http", "protocol": "TCP"}
+            {"name": "http", "port": args.config.port, "target_port": "http", "protocol": "TCP"}
         ]
         if args.grpc_port is not None:
             # Under the number that clients of this server know.
@@ -51,7 +76,11 @@ class ModelService(pulumi.ComponentResource):
             "namespace": args.namespace,
             "labels": dict(args.selector),
         }
-        if annotations := exposure.service_annotations(args.config):
+        annotations = exposure.service_annotations(args.config)
+        if args.adopted is not None:
+            # Selector and ports belong to whoever made it, and are what is taken over.
+            annotations["pulumi.com/patchForce"] = "true"
+        if annotations:
             metadata["annotations"] = annotations
         spec: ServiceSpecArgsDict = {"type": args.config.type, "selector": dict(args.selector), "ports": ports}
         if args.config.source_ranges:
@@ -60,7 +89,12 @@ class ModelService(pulumi.ComponentResource):
             f"{name}-service",
             metadata=metadata,
             spec=spec,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect or None),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.protect or None,
+                import_=args.adopted,
+                ignore_changes=[*_LEFT_ALONE],
+            ),
         )
         self.service_name = service.metadata.apply(lambda metadata: metadata.name or "")
         self.node_port = service.spec.apply(lambda spec: spec.ports[0].node_port if spec.ports else None)

@@ -29,6 +29,7 @@ class ModelStackArgs:
 class ModelStack(pulumi.ComponentResource):
     """A namespace that admits only pods of Pod Security level `restricted`, and the models of one stack in it.
 
+    In a namespace of somebody else's (`createNamespace: false`) nothing is changed but what belongs to the models.
     `opts` carries the provider of the cluster.
 
     Raises:
@@ -46,27 +47,31 @@ class ModelStack(pulumi.ComponentResource):
             monitoring = self.watching.configured(args.config.monitoring)
             args = replace(args, config=args.config.model_copy(update={"monitoring": monitoring}))
         builds = built_images(args.stack, args.config, args.secrets, self)
-        namespace = Namespace(
-            f"{name}-namespace",
-            metadata={"name": args.config.namespace, "labels": names.namespace_labels()},
-            # Everything in the cluster waits for the namespace, and it waits for every build: a model that does not
-            # train or export, or a registry that is down, changes nothing in the cluster.
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=list(builds.values()), protect=args.config.protect or None
-            ),
-        )
-        self.namespace = namespace.metadata.apply(lambda metadata: metadata.name or "")
+        # Everything in the cluster waits for the namespace, and it waits for every build: a model that does not train
+        # or export, or a registry that is down, changes nothing in the cluster.
+        first: list[pulumi.Resource] = list(builds.values())
+        if args.config.create_namespace:
+            namespace = Namespace(
+                f"{name}-namespace",
+                metadata={"name": args.config.namespace, "labels": names.namespace_labels()},
+                opts=pulumi.ResourceOptions(parent=self, depends_on=first, protect=args.config.protect or None),
+            )
+            self.namespace = namespace.metadata.apply(lambda metadata: metadata.name or "")
+            first = [namespace]
+        else:
+            built = pulumi.Output.all(*(build.built for build in builds.values()))
+            self.namespace = built.apply(lambda _: args.config.namespace)
         self.pools = {
             pool: gpu_node_pool(
                 pool,
                 args.stack,
                 config,
                 # No machine is paid for before every image is built.
-                pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+                pulumi.ResourceOptions(parent=self, depends_on=first),
             )
             for pool, config in args.config.node_pools.items()
         }
-        charts = self._charts(args, pulumi.ResourceOptions(parent=self, depends_on=[namespace]))
+        charts = self._charts(args, pulumi.ResourceOptions(parent=self, depends_on=first))
         pull_secret = self._pull_secret(name, args)
         self.models = {
             model: ServedModel(
@@ -89,18 +94,23 @@ class ModelStack(pulumi.ComponentResource):
                     depends_on=[*charts, *([self.pools[config.node_pool]] if config.node_pool else [])],
                 ),
             )
-            for model, config in args.config.models.items()
+            for model, config in args.config.served.items()
         }
         if args.config.monitoring.on:
             self._watch(name, args, self._install_monitoring(args))
         if args.config.network.default_deny:
             NetworkPolicies(
                 name,
-                NetworkPoliciesArgs(namespace=self.namespace, models=_policies(args.stack, args.config)),
+                NetworkPoliciesArgs(
+                    namespace=self.namespace,
+                    models=_policies(args.stack, args.config),
+                    # Pods of others would be cut off. A model's own policy lets nothing in that it does not name.
+                    whole_namespace=args.config.create_namespace,
+                ),
                 pulumi.ResourceOptions(parent=self),
             )
         if args.config.logs.on:
-            self._collect_logs(args, namespace)
+            self._collect_logs(args, first)
         self.register_outputs({"namespace": self.namespace})
 
     def _charts(self, args: ModelStackArgs, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
@@ -121,7 +131,7 @@ class ModelStack(pulumi.ComponentResource):
         from components.monitoring.dashboards import Dashboards, DashboardsArgs
         from components.monitoring.model_monitoring import ModelMonitoring, ModelMonitoringArgs
 
-        for model, config in args.config.models.items():
+        for model, config in args.config.served.items():
             watched = ModelMonitoringArgs(
                 model=model,
                 stack=args.stack,
@@ -173,7 +183,7 @@ class ModelStack(pulumi.ComponentResource):
                 return MonitoringChart("monitoring", chart, opts)
         return None
 
-    def _collect_logs(self, args: ModelStackArgs, namespace: Namespace) -> None:
+    def _collect_logs(self, args: ModelStackArgs, first: list[pulumi.Resource]) -> None:
         # Most stacks have none, and a preview waits for every import.
         from components.log_collection import LogCollection, LogCollectionArgs
 
@@ -181,7 +191,7 @@ class ModelStack(pulumi.ComponentResource):
             "logs",
             LogCollectionArgs(stack=args.stack, config=args.config, secrets=args.secrets),
             # A build that fails changes nothing in the cluster.
-            pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+            pulumi.ResourceOptions(parent=self, depends_on=first),
         )
 
     def _gpu_pools(self, args: ModelStackArgs) -> Mapping[str, tuple[NodePool, GpuConfig]]:
@@ -211,7 +221,7 @@ class ModelStack(pulumi.ComponentResource):
 
 def _policies(stack: str, config: StackConfig) -> dict[str, network.Policy]:
     """The network policy of each model."""
-    models = {name: settings.with_stack_wide(config, model) for name, model in config.models.items()}
+    models = {name: settings.with_stack_wide(config, model) for name, model in config.served.items()}
     return {
         name: network.model_policy(
             model,

@@ -47,6 +47,11 @@ class ServedModelArgs:
     namespace: pulumi.Input[str]
     pool: NodePool | None
 
+    @property
+    def service_name(self) -> str:
+        """What the model's address begins with."""
+        return self.config.service.name or self.model
+
 
 class ServedModel(pulumi.ComponentResource):
     """Everything that one model consists of in the cluster: settings, pods, address."""
@@ -94,12 +99,13 @@ class ServedModel(pulumi.ComponentResource):
             pool=args.pool,
         )
         address = ModelServiceArgs(
-            address=args.model,
+            address=args.service_name,
             config=args.config.service,
             grpc_port=runtime.ports.get("grpc"),
             namespace=args.namespace,
             selector=selector,
             protect=args.stack_config.protect,
+            adopted=f"{args.stack_config.namespace}/{args.service_name}" if args.config.service.adopt else None,
         )
         deployment, service = self._served(name, pods, address)
         if args.config.replicas.scaled:
@@ -109,13 +115,13 @@ class ServedModel(pulumi.ComponentResource):
         if args.config.route is not None:
             services = [service]
             if args.config.canary is not None:
-                services.append(self._canary(args.config.canary, pods, address))
+                services.append(self._canary(args.model, args.config.canary, pods, address))
             self._at_gateway(name, args, args.config.route, services)
         self.deployment = deployment.deployment_name
         self.service = service.service_name
-        self.port = names.SERVICE_PORT
+        self.port = args.config.service.port
         self.node_port = service.node_port
-        self.url = names.service_url(args.model, args.stack_config.namespace)
+        self.url = names.service_url(args.service_name, args.stack_config.namespace, self.port)
         self.register_outputs(self.summary())
 
     def _served(
@@ -128,16 +134,25 @@ class ServedModel(pulumi.ComponentResource):
         service = ModelService(name, address, pulumi.ResourceOptions(parent=self, depends_on=[deployment]))
         return deployment, service
 
-    def _canary(self, canary: CanaryConfig, pods: ModelDeploymentArgs, address: ModelServiceArgs) -> ModelService:
+    def _canary(
+        self, model: str, canary: CanaryConfig, pods: ModelDeploymentArgs, address: ModelServiceArgs
+    ) -> ModelService:
         """Another image of the same model beside it, with the same settings, under a name and labels of its own."""
-        name = names.canary_name(address.address)
+        name = names.canary_name(model)
         selector = names.canary_labels(pods.selector)
         count = ReplicasConfig(min=canary.replicas, max=canary.replicas)
         config = pods.config.model_copy(update={"replicas": count, "disruption_budget": None})
         _, service = self._served(
             name,
             replace(pods, config=config, image=canary.image, selector=selector, protect=False),
-            replace(address, address=name, config=ServiceConfig(), selector=selector, protect=False),
+            replace(
+                address,
+                address=name,
+                config=ServiceConfig(port=address.config.port),
+                selector=selector,
+                protect=False,
+                adopted=None,
+            ),
         )
         return service
 
@@ -178,7 +193,8 @@ class ServedModel(pulumi.ComponentResource):
 
         route = ModelRouteArgs(
             config=config,
-            backends=exposure.backends(args.model, names.canary_name(args.model), args.config.canary),
+            backends=exposure.backends(args.service_name, names.canary_name(args.model), args.config.canary),
+            port=args.config.service.port,
             namespace=args.namespace,
             labels=names.selector_labels(args.stack, args.model),
         )

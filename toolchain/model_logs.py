@@ -34,10 +34,11 @@ def show(stack: Stack, model: str | None, since: str, *, follow: bool) -> None:
         known = ", ".join(stack.models) or "none"
         raise ToolchainError(f"logs of {model}", f"stack {stack.name} has the models: {known}", "Give MODEL=<name>.")
     kube = Kube(stack)
+    served = stack.served_name(model) if model is not None else None
     if follow:
-        _follow(kube, stack.namespace, model, seconds)
+        _follow(kube, stack.namespace, served, seconds)
         return
-    pods = _pods(kube, stack.namespace, model)
+    pods = _pods(kube, stack.namespace, served)
     if not pods:
         raise ToolchainError(
             f"logs of {model or stack.name}", "no pod of it is there", f"make status STACK={stack.name}"

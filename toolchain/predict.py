@@ -62,12 +62,12 @@ def _predict_one(stack: Stack, send: Send, name: str, entry: dict[str, Any], *, 
     if not files:
         if asked:
             raise ToolchainError(f"predict with {name}", f"there is no example in {folder}/*.json")
-        out.print(f"{name}: no example to send (model/{name}/examples/*.json)", markup=False)
+        out.print(f"{name}: no example to send (model/{stack.served_name(name)}/examples/*.json)", markup=False)
         return True
-    all_right = True
+    all_right, served = True, stack.served_name(name)
     for file in files:
         example = json.loads(file.read_text())
-        answer, expected = label(send(entry, f"v2/models/{name}/infer", example["request"])), example["expected"]
+        answer, expected = label(send(entry, f"v2/models/{served}/infer", example["request"])), example["expected"]
         right = is_right(answer, expected)
         shown_expected = escape(str(expected.get("label", expected.get("value"))))
         verdict = "[green]right[/green]" if right else f"[red]wrong[/red], expected {shown_expected}"
@@ -103,4 +103,4 @@ def label(response: dict[str, Any]) -> Any:
 def _examples(stack: Stack, name: str) -> Path | None:
     source = stack.models.get(name, {}).get("source")
     path = source.get("path") if isinstance(source, dict) else None
-    return stack.file.parent / (str(path) if path else f"model/{name}") / "examples"
+    return stack.file.parent / (str(path) if path else f"model/{stack.served_name(name)}") / "examples"

@@ -92,7 +92,7 @@ def _text(value: Any) -> str:
 
 
 def _images(stack: Stack) -> dict[str, str]:
-    """The images that the last update built, by model."""
+    """The images that the last update built, by the names that models have in the cluster."""
     wanted = [name for name, model in stack.models.items() if "source" in model]
     if not wanted:
         return {}
@@ -109,7 +109,7 @@ def _images(stack: Stack) -> dict[str, str]:
             f"models.{missing[0]} is built from its source, and no update of this stack has built it{why}",
             f"Run `make up STACK={stack.name}` first, or give models.{missing[0]}.image, a digest that another built.",
         )
-    return built
+    return {stack.served_name(name): image for name, image in built.items()}
 
 
 def _other_stacks(stack: Stack) -> Iterator[str]:

@@ -77,6 +77,10 @@ class Stack:
         section = self.settings.get("monitoring")
         return section if isinstance(section, dict) and section.get("mode", "off") not in ("off", False) else {}
 
+    def served_name(self, model: str) -> str:
+        """What a model of the stack file is called in requests and in the cluster, where a rename changes nothing."""
+        return str(self.models.get(model, {}).get("renamedFrom") or model)
+
     @property
     def addons(self) -> list[str]:
         """What the local cluster must have for this stack beside Kubernetes itself, by the names of parts/catalog."""

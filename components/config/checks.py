@@ -72,6 +72,12 @@ def pools_of(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {name: pool for name, pool in pools.items() if isinstance(pool, dict)} if isinstance(pools, dict) else {}
 
 
+def served_names(data: Mapping[str, Any]) -> dict[str, str]:
+    """What each model is called in the cluster, by its name in the stack file."""
+    former = {name: model.get("renamedFrom") for name, model in models_of(data)}
+    return {name: kept if isinstance(kept, str) else name for name, kept in former.items()}
+
+
 def listed_secrets(data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Where a secret is asked for, and its key; what cannot be a key is the schema's to refuse."""
     for path, value in _secret_places(data):
@@ -151,7 +157,7 @@ def _defaults_of_one_model(given: Given) -> Iterator[Problem]:
     shared = given.data.get(defaults.KEY)
     if not isinstance(shared, dict):
         return
-    for key in ("source", "image", "canary"):
+    for key in ("source", "image", "canary", "renamedFrom"):
         if key in shared:
             path = (defaults.KEY, key)
             message = "cannot be a default: every model has its own; allowed: all other keys of a model"
@@ -200,10 +206,10 @@ def _platforms_without_wheels(given: Given) -> Iterator[Problem]:
 
 
 def _long_names(given: Given) -> Iterator[Problem]:
-    named = [("models", name, "model") for name, _ in models_of(given.data)]
-    named += [("nodePools", name, "node pool") for name in pools_of(given.data)]
-    for section, name, what in named:
-        if len(label := f"{given.stack}-{name}") > MAX_LABEL:
+    named = [("models", name, served, "model") for name, served in served_names(given.data).items()]
+    named += [("nodePools", name, name, "node pool") for name in pools_of(given.data)]
+    for section, name, labelled, what in named:
+        if len(label := f"{given.stack}-{labelled}") > MAX_LABEL:
             yield Problem(
                 path=(section, name),
                 message=f'the label "{label}" has {len(label)} characters; allowed: {MAX_LABEL}',
@@ -211,16 +217,53 @@ def _long_names(given: Given) -> Iterator[Problem]:
             )
 
 
+def _former_names(given: Given) -> Iterator[Problem]:
+    """Two models of one name in the cluster would be one there."""
+    models, owners = dict(models_of(given.data)), dict[str, str]()
+    for name, served in served_names(given.data).items():
+        path: Path = ("models", name, "renamedFrom")
+        if models[name].get("renamedFrom") == name:
+            message = "would do nothing: it is the name that the model has"
+            yield Problem(path=path, message=message, fix=given.commands.remove(path))
+        elif served != name and (other := served if served in models else owners.get(served)):
+            # Also where the other one was renamed itself: nobody could tell the two apart.
+            message = f"{json.dumps(served)} is the name of {other} already; allowed: the name that this model had"
+            yield Problem(path=path, message=message, fix=given.commands.remove(path))
+        owners.setdefault(served, name)
+
+
 def _canary_names(given: Given) -> Iterator[Problem]:
     """A canary's Service is named after its model, so no other model may have that name."""
-    models = dict(models_of(given.data))
-    for name, model in models.items():
-        if model.get("canary") is not None and (taken := canary_name(name)) in models:
+    keys = {served: name for name, served in served_names(given.data).items()}
+    for name, model in models_of(given.data):
+        taken = keys.get(canary_name(served_names(given.data)[name]))
+        if model.get("canary") is not None and taken is not None:
             yield Problem(
                 path=("models", taken),
                 message=f"is the name of the canary of {name}; allowed: any other name",
                 fix="rename it",
             )
+
+
+def _service_names(given: Given) -> Iterator[Problem]:
+    """A Service that the stack file names is no other model's, and no canary's."""
+    served, chosen = served_names(given.data), dict[str, str]()
+    taken = {
+        canary_name(served[name]): f"the canary of {name}"
+        for name, model in models_of(given.data)
+        if model.get("canary") is not None
+    }
+    for name, model in models_of(given.data):
+        service = _section(model, "service").get("name")
+        if isinstance(service, str):
+            chosen[name] = service
+        else:
+            taken[served[name]] = name
+    for name, service in chosen.items():
+        if (owner := taken.setdefault(service, name)) != name:
+            path = ("models", name, "service", "name")
+            message = f"{json.dumps(service)} is the Service of {owner} already; allowed: any other name"
+            yield Problem(path=path, message=message, fix=given.commands.remove(path))
 
 
 def _shared_hosts(given: Given) -> Iterator[Problem]:
@@ -484,7 +527,7 @@ def _untold_alerts(given: Given) -> Iterator[Problem]:
             # Which models another namespace has, only its own stack knows.
             if route.get("namespace", here) != here:
                 continue
-            if isinstance(model, str) and model not in (models := [name for name, _ in models_of(given.data)]):
+            if isinstance(model, str) and model not in (models := list(served_names(given.data).values())):
                 yield Problem(
                     path=("alerts", "routes", index, "model"),
                     message=f"{json.dumps(model)} is no model of this stack; allowed: {', '.join(models)}",
@@ -550,7 +593,9 @@ _CHECKS = (
     _missing_registry,
     _platforms_without_wheels,
     _long_names,
+    _former_names,
     _canary_names,
+    _service_names,
     _shared_hosts,
     _closed_ingress,
     _idle_network_settings,

@@ -65,12 +65,15 @@ ModelDefaults = Annotated[dict[str, Any], _AsOneModel()]
 class StackConfig(Section):
     """The configuration of one stack.
 
+    Without `createNamespace`, the namespace is somebody else's: it has to be there, and stays as it is.
+
     A stack with `protect` refuses to delete its namespace, Deployments and Services until that is lifted, and no stack
     without it may use the same cluster (components/config/protection.py).
     """
 
     cluster: Cluster
     namespace: NamespaceName = "models"
+    create_namespace: Switch = True
     models: Models = {}
     registry: RegistryConfig | None = None
     image: ImageConfig = ImageConfig()
@@ -93,6 +96,11 @@ class StackConfig(Section):
     alerts: AlertsConfig | None = None
     docker: DockerConfig = DockerConfig()
     logs: LogsConfig = LogsConfig()
+
+    @property
+    def served(self) -> dict[str, ModelConfig]:
+        """The models by the names that they have in the cluster; `models` has them by those of the stack file."""
+        return {model.served_name(name): model for name, model in self.models.items()}
 
     @classmethod
     def load(cls) -> LoadedConfig:

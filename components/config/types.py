@@ -86,6 +86,18 @@ ModelName = Annotated[
     ),
 ]
 
+# As long as Kubernetes allows it: whoever made it did not keep to our 40.
+ServiceName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$",
+        max_length=63,
+        title="Service name",
+        description='1 to 63 lower-case letters, digits and "-", starting with a letter, not ending with "-"',
+        examples=["digits-api"],
+    ),
+]
+
 CpuQuantity = Annotated[
     str,
     Field(

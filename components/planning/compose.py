@@ -90,7 +90,7 @@ def project(stack: str, config: "StackConfig", images: Mapping[str, Any]) -> Pro
         images: repository@sha256:<digest> of every model, built here or elsewhere.
     """
     parts = _Parts()
-    for name, given in config.models.items():
+    for name, given in config.served.items():
         model = settings.with_stack_wide(config, given)
         _add_model(stack, name, config, model, images[name], parts)
         if config.docker.database is not None and model.database is not None:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from components.planning.names import SERVICE_PORT
-
 if TYPE_CHECKING:
     import pulumi
     from pulumi_kubernetes.networking.v1 import IngressSpecArgsDict, IngressTLSArgsDict
@@ -59,8 +57,8 @@ def backends(service: str, canary: str, config: "CanaryConfig | None") -> dict[s
     return {service: 100} if config is None else {service: 100 - config.weight, canary: config.weight}
 
 
-def http_route(config: "RouteConfig", backends: Mapping[str, int]) -> dict[str, Any]:
-    """All paths of a host lead to the Services, by their weights. Keys are as in the Gateway API."""
+def http_route(config: "RouteConfig", backends: Mapping[str, int], port: int) -> dict[str, Any]:
+    """All paths of a host lead to the Services' `port`, by their weights. Keys are as in the Gateway API."""
     gateway = config.gateway
     parent = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway.name}
     parent |= {"namespace": gateway.namespace}
@@ -73,7 +71,7 @@ def http_route(config: "RouteConfig", backends: Mapping[str, int]) -> dict[str, 
             {
                 "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
                 "backendRefs": [
-                    {"group": "", "kind": "Service", "name": service, "port": SERVICE_PORT, "weight": weight}
+                    {"group": "", "kind": "Service", "name": service, "port": port, "weight": weight}
                     for service, weight in backends.items()
                 ],
             }

@@ -115,7 +115,7 @@ def collector_config(config: "StackConfig", stack: str) -> dict[str, Any]:
                 "force_flush_period": "5s",
                 "storage": "file_storage",
                 "retry_on_failure": {"enabled": True, "initial_interval": "500ms", "max_elapsed_time": "0s"},
-                "operators": _operators(config.models, stack),
+                "operators": _operators(config.served, stack),
             }
         },
         "processors": {

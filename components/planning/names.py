@@ -14,7 +14,7 @@ PART_OF = "model-serving"
 # Of monitors and rules for a Prometheus that several stacks share, with its namespace as the value.
 MONITORED_BY = "model-serving/monitored-by"
 
-# A Service's port for HTTP clients; the container's own port is the model's `ports.http`.
+# A Service's port for HTTP clients, unless the stack file names another. The container's own is `ports.http`.
 SERVICE_PORT = 80
 
 
@@ -62,9 +62,9 @@ def namespace_labels() -> dict[str, str]:
     return stack_labels() | {f"pod-security.kubernetes.io/{level}": "restricted" for level in levels}
 
 
-def service_url(model: str, namespace: str) -> str:
+def service_url(service: str, namespace: str, port: int = SERVICE_PORT) -> str:
     """Where clients in the cluster find a model."""
-    return f"http://{model}.{namespace}.svc:{SERVICE_PORT}"
+    return f"http://{service}.{namespace}.svc:{port}"
 
 
 def build_tag(repository: str, model: str, stack: str) -> str:

@@ -13,14 +13,16 @@ from .objects import MISSING, annotation, metadata
 CREATOR: Final = "pulumi-kubernetes"
 """Field manager of a creation, which is a plain POST: apply would silently take over an object that exists."""
 
-_PREDECESSORS: Final = {
-    ("Update", CREATOR),
-    ("Update", "pulumi-kubernetes.exe"),
-    ("Update", "pulumi-resource-kubernetes"),
+_CREATORS: Final = {CREATOR, "pulumi-kubernetes.exe", "pulumi-resource-kubernetes"}
+
+_PREDECESSORS: Final = (
+    *(("Update", name) for name in sorted(_CREATORS)),
     ("Update", "before-first-apply"),
     ("Update", "kubectl"),
     ("Apply", "kubectl"),
-}
+)
+"""Operation, and how the manager's name begins: kubectl has one for each of its commands (`kubectl-set`), and the
+official plugin takes them over by this prefix (PatchReplaceFieldsManagers of github.com/fluxcd/pkg/ssa)."""
 
 
 def _entries(live: Object) -> list[dict[str, Any]]:
@@ -28,11 +30,14 @@ def _entries(live: Object) -> list[dict[str, Any]]:
 
 
 def _is_predecessor(entry: dict[str, Any]) -> bool:
-    return not entry.get("subresource") and (entry.get("operation"), entry.get("manager")) in _PREDECESSORS
+    operation, name = entry.get("operation"), entry.get("manager") or ""
+    return not entry.get("subresource") and any(
+        operation == wanted and name.startswith(prefix) for wanted, prefix in _PREDECESSORS
+    )
 
 
 def takeover(live: Object, manager: str) -> list[dict[str, Any]]:
-    """A JSON patch that makes the fields of this plugin's creation (or of `kubectl apply`) the manager's.
+    """A JSON patch that makes the fields of this plugin's creation (or of kubectl) the manager's.
 
     Without it, a field that the program drops would stay: its creator would still own it. Empty if nothing is to do.
     """
@@ -67,12 +72,13 @@ def may_force(inputs: Object, live: Object | None, always: bool, dry_run: bool) 
     """Whether an apply may take fields from other managers.
 
     The user says so with an annotation or a provider setting. Besides, a dry run forces where the real run will
-    have taken the fields over before, and objects from before server-side apply record no owners to respect.
+    have taken the creation's fields over before, and objects from before server-side apply record no owners to respect.
     """
     if always or annotation(inputs, "patchForce") == "true" or live is None:
         return True
     entries = _entries(live)
-    return not entries or (dry_run and any(_is_predecessor(entry) for entry in entries))
+    created = any(e.get("operation") == "Update" and e.get("manager") in _CREATORS for e in entries)
+    return not entries or (dry_run and created)
 
 
 def without_ignored(inputs: Object, live: Object, ignored: list[str], manager: str) -> Object:

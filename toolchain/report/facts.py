@@ -65,7 +65,8 @@ def facts(stack: Stack, ask: Source, now: float | None = None) -> Facts:
     interval = str(stack.monitoring.get("scrapeInterval", "30s"))
     # Rates want a few samples.
     window = f"{max(60, 4 * int(interval.removesuffix('s')))}s"
-    models = [_Asker(stack.namespace, ask, end, window).model(name, config) for name, config in stack.models.items()]
+    asker = _Asker(stack.namespace, ask, end, window)
+    models = [asker.model(name, stack.served_name(name), own) for name, own in stack.models.items()]
     return Facts(stack=stack.name, namespace=stack.namespace, start=end - HOUR, end=end, models=models)
 
 
@@ -73,8 +74,8 @@ class _Asker:
     def __init__(self, namespace: str, ask: Source, end: float, window: str) -> None:
         self._namespace, self._ask, self._end, self._window = namespace, ask, end, window
 
-    def model(self, name: str, config: dict) -> ModelFacts:
-        """Everything about one model."""
+    def model(self, title: str, name: str, config: dict) -> ModelFacts:
+        """Everything about the model that is called `name` in the cluster."""
         runtime = str(config.get("runtime", "onnx"))
         metrics = metrics_of(runtime)
         server = Signals(metrics=metrics, target=of_model(self._namespace, name)) if metrics else None
@@ -82,23 +83,22 @@ class _Asker:
         slo = config.get("slo")
         promised = slo if isinstance(slo, dict) else {}
         found = ModelFacts(
-            name=name,
+            name=title,
             runtime=runtime,
             allowed_failures=_share(promised.get("availability")),
             allowed_latency=_seconds(promised.get("latencyP99")),
         )
         if server is not None:
-            found = self._requests(found, server)
+            found = self._requests(found, server, f'namespace="{self._namespace}",model="{name}"')
         return self._digests(self._pods(found, pods, gpus="gpus" in config), pods)
 
-    def _requests(self, found: ModelFacts, server: Signals) -> ModelFacts:
+    def _requests(self, found: ModelFacts, server: Signals, recorded: str) -> ModelFacts:
         rate = self._hour({"requests": server.requests(self._window)})
         failed = self._hour({"failed": server.error_ratio(self._window)})
         quantiles = {f"{q * 100:g} %": server.latency(q, self._window) for q in (0.5, 0.95, 0.99)}
         asked = {what: each for what, each in quantiles.items() if each} or {"mean": server.mean_latency(self._window)}
         latency = self._hour({what: each for what, each in asked.items() if each})
         ready = self._hour({"ready": server.ready()})
-        recorded = f'namespace="{self._namespace}",model="{found.name}"'
         left = self._lines(f"model:slo_budget_remaining:ratio{{{recorded}}}")
         charts = (
             Chart(title="Requests per second", unit="", lines=rate),

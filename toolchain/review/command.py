@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 from toolchain import engine, lock, operations
@@ -29,12 +30,21 @@ def write(stack: Stack, *, kept: Path | None, base: str, output: Path | None) ->
     else:
         text = sys.stdin.read() if str(kept) == "-" else _content(kept)
         warnings = [_KEPT]
-    body = comment(preview.read(text), stack.name, files=files.changed_files(stack, base), warnings=warnings)
+    body = comment(
+        _titled(preview.read(text), stack), stack.name, files=files.changed_files(stack, base), warnings=warnings
+    )
     if output is None:
         sys.stdout.write(body)
     else:
         output.write_text(body)
     return code
+
+
+def _titled(found: preview.Preview, stack: Stack) -> preview.Preview:
+    """With each model under its name in the stack file, which a renamed one has nowhere else."""
+    titles = {stack.served_name(name): name for name in stack.models}
+    changes = (replace(change, model=titles.get(change.model or "", change.model)) for change in found.changes)
+    return replace(found, changes=tuple(changes))
 
 
 def _content(file: Path) -> str:

@@ -211,7 +211,8 @@ def _change(urn: str, steps: list[dict[str, Any]], model: str | None) -> Change:
         forcing = [str(key) for step in steps for key in step.get("keys") or ()]
     return Change(
         urn=urn,
-        operation="replace" if replaced else operations[-1],
+        # What is imported may be changed at once.
+        operation="replace" if replaced else "import" if "import" in operations else operations[-1],
         type=main["type"],
         model=model,
         old=next((step["old"].get("inputs") for step in steps if step["old"].get("inputs")), {}),

@@ -1,8 +1,8 @@
 """One model of a stack."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from components.config.pool_types import PodGpus, PoolName
@@ -36,6 +36,7 @@ from components.config.sections.settings import (
 )
 from components.config.sections.slo import SloConfig
 from components.config.types import EnvName, EnvValue, ImageRef, ModelName, ObjectName, Seconds
+from components.planning.runtimes import runtime_of
 from components.planning.server_metrics import metrics_of
 from components.planning.triggers import IN_FLIGHT, QUEUE, measures
 
@@ -55,7 +56,7 @@ class ModelConfig(Section):
 
     `runtime` onnx and tensorflow are this project's own server; tensorflow is for graphs that ONNX cannot express. With
     another one, `image` is another server, and `files` say where its model is. `accelerator` is what computes beside
-    the processor.
+    the processor. `renamedFrom` is what a model that was renamed is still called in requests and in the cluster.
     """
 
     source: SourceConfig | None = None
@@ -99,6 +100,14 @@ class ModelConfig(Section):
     database: Database | None = None
     identity: IdentityConfig | None = None
     slo: SloConfig | None = None
+    renamed_from: ModelName | None = None
+
+    def served_name(self, name: str) -> str:
+        """What the model of this `name` in the stack file is called in requests, in the cluster and in Pulumi's state.
+
+        A rename keeps all of that: it is in addresses that clients have, and in a Deployment's selector.
+        """
+        return self.renamed_from or name
 
     @field_validator("image", mode="before")
     @classmethod
@@ -309,6 +318,14 @@ class ModelConfig(Section):
                 },
             )
         return slo
+
+    @model_validator(mode="after")
+    def _the_services_ports_differ(self) -> Self:
+        if self.service.port == runtime_of("", self).ports.get("grpc"):
+            raise PydanticCustomError(
+                "ports_differ", "service.port is {port}, which is the port for gRPC too", {"port": self.service.port}
+            )
+        return self
 
 
 Models = Annotated[dict[ModelName, ModelConfig], Field(description="a map of models by name")]

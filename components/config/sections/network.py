@@ -17,19 +17,25 @@ from components.config.types import (
     ObjectName,
     RemotePort,
     Replicas,
+    ServiceName,
     Switch,
     Weight,
 )
+from components.planning.names import SERVICE_PORT
 
 Annotations = dict[LabelKey, EnvValue]
 
 
 class ServiceConfig(Section):
-    """How the model is reached: a Service named like the model, port 80.
+    """How the model is reached: a Service named like the model, port 80, unless `name` and `port` say otherwise.
 
-    `internal` and `sourceRanges` (who may connect; all, if absent) are of a LoadBalancer only.
+    With `adopt`, a Service of that name that somebody else made is taken over (docs/day-two.md). `internal` and
+    `sourceRanges` (who may connect; all, if absent) are of a LoadBalancer only.
     """
 
+    name: ServiceName | None = None
+    port: RemotePort = SERVICE_PORT
+    adopt: Switch = False
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
     annotations: Annotations = {}
     internal: Switch = False

@@ -64,7 +64,10 @@ class PlannedDashboard:
 def dashboards(config: "StackConfig") -> tuple[PlannedDashboard, ...]:
     """All dashboards of a stack, the overview first."""
     found = [_planned("models", config, fleet_dashboard(config))]
-    found += [_planned(f"model-{name}", config, model_dashboard(name, config)) for name in config.models]
+    found += [
+        _planned(f"model-{model.served_name(name)}", config, model_dashboard(name, config))
+        for name, model in config.models.items()
+    ]
     if any(model.gpus for model in config.models.values()) or config.node_pools:
         found.append(_planned("gpus", config, gpu_dashboard(config)))
     return tuple(found)

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 _QUANTILES = (0.5, 0.95, 0.99)
 
 
-def model_dashboard(name: str, config: "StackConfig") -> Dashboard:
-    """The dashboard of the model of this name."""
-    namespace, model = config.namespace, config.models[name]
-    about = f"Model {name} in namespace {namespace}, runtime {model.runtime}."
-    board = new_dashboard(f"{name} ({namespace})", f"{namespace}/{name}", about)
+def model_dashboard(title: str, config: "StackConfig") -> Dashboard:
+    """The dashboard of the model of this name in the stack file. Its series, and its address, keep the first name."""
+    namespace, model = config.namespace, config.models[title]
+    name = model.served_name(title)
+    about = f"Model {title} in namespace {namespace}, runtime {model.runtime}."
+    if title != name:
+        about += f" In requests and in the cluster it is {name}."
+    board = new_dashboard(f"{title} ({namespace})", f"{namespace}/{name}", about)
     metrics = metrics_of(model.runtime)
     asked = signals.Signals(metrics=metrics, target=signals.of_model(namespace, name)) if metrics else None
     pods = PodSignals(namespace=namespace, model=name, own=asked is not None and asked.own)

@@ -47,6 +47,8 @@ class Recording(pulumi.runtime.Mocks):
 
     digest: str | None = DIGEST
     other_stack: dict[str, Any] = field(default_factory=dict)
+    live: dict[str, Any] = field(default_factory=dict)
+    imported: dict[str, str] = field(default_factory=dict)
     resources: list[Recorded] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -54,6 +56,10 @@ class Recording(pulumi.runtime.Mocks):
         secret = frozenset(key for key, value in args.inputs.items() if rpc.is_rpc_secret(value))
         inputs = plain(args.inputs)
         self.resources.append(Recorded(args.typ, args.name, inputs, args.provider or "", secret))
+        if args.resource_id and args.custom is None:
+            return args.resource_id, self.live[args.resource_id]  # read, not declared
+        if args.resource_id:
+            self.imported[args.name] = args.resource_id
         state = dict(inputs)
         if args.typ.startswith("kubernetes:") and "metadata" in inputs:
             state["metadata"] = {"name": f"{args.name}-7f3a9c21"} | inputs["metadata"]
@@ -87,13 +93,18 @@ def record(
     preview: bool = False,
     digest: str | None = DIGEST,
     other_stack: Mapping[str, Any] | None = None,
+    live: Mapping[str, Any] | None = None,
+    keep: list[Recording] | None = None,
 ) -> Recording:
     """Run `__main__.py` with a stack's configuration (keys without namespace) in the current folder. Charts are not
     fetched: tests/integration/test_charts.py does that.
 
-    `other_stack` are the outputs of whichever stack the program refers to.
+    `other_stack` are the outputs of whichever stack the program refers to, `live` the objects that it may read, by
+    their ids. What a program recorded that ends before its time is left in `keep`.
     """
-    recording = Recording(digest=digest, other_stack=dict(other_stack or {}))
+    recording = Recording(digest=digest, other_stack=dict(other_stack or {}), live=dict(live or {}))
+    if keep is not None:
+        keep.append(recording)
     flat = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     values = {f"model-serving:{key}": value for key, value in {**flat, **(secrets or {})}.items()}
     pulumi.runtime.set_mocks(recording, project="model-serving", stack=stack, preview=preview)

@@ -44,6 +44,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
     assert config.model_dump(by_alias=True) == {
         "cluster": {"context": "local", "kubeconfig": None, "from": None},
         "namespace": "models",
+        "createNamespace": True,
         "registry": {"repository": "localhost:5001/models", "pullSecret": None},
         "image": {"platforms": (), "sbom": False, "provenance": False},
         "imageSigning": None,
@@ -79,7 +80,15 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "env": {},
                 "secrets": (),
                 "ports": {"http": None, "grpc": None, "metrics": None},
-                "service": {"type": "ClusterIP", "annotations": {}, "internal": False, "sourceRanges": ()},
+                "service": {
+                    "name": None,
+                    "port": 80,
+                    "adopt": False,
+                    "type": "ClusterIP",
+                    "annotations": {},
+                    "internal": False,
+                    "sourceRanges": (),
+                },
                 "startupTimeoutSeconds": 120,
                 "requestTimeoutSeconds": 30,
                 "spread": {"zone": "preferred", "node": "preferred"},
@@ -96,6 +105,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "database": None,
                 "identity": None,
                 "slo": None,
+                "renamedFrom": None,
             }
         },
         "monitoring": {
@@ -221,6 +231,8 @@ PEERS = [{"namespace": "web"}, {"namespace": "web", "pods": {"app": "shop"}}, {"
     [
         ("service", {"type": "LoadBalancer", "internal": True, "sourceRanges": ("10.0.0.0/8", "2001:db8::/32")}),
         ("service", {"annotations": {"example.com/zone": "a"}}),
+        ("service", {"name": "digits-api", "port": 8080, "adopt": True}),
+        ("renamedFrom", "numbers"),
         ("ingress", {"host": "digits.example.com", "class": "nginx", "controllerNamespace": "ingress-nginx"}),
         ("ingress", {"host": "d.example.com", "controllerNamespace": "i", "tls": {"clusterIssuer": "letsencrypt"}}),
         ("route", {"host": "digits.example.com", "gateway": GATEWAY}),

@@ -18,11 +18,11 @@ Mistakes = Callable[..., list[str]]
 MODEL_KEYS = (
     "source, image, runtime, accelerator, files, container, replicas, resources, env, secrets, ports, service, "
     "startupTimeoutSeconds, requestTimeoutSeconds, spread, disruptionBudget, priorityClass, rollout, nodePool, gpus, "
-    "ingress, route, canary, network, configFiles, database, identity, slo"
+    "ingress, route, canary, network, configFiles, database, identity, slo, renamedFrom"
 )
 SECTIONS = (
-    "cluster, namespace, models, registry, image, imageSigning, signing, modelDefaults, protect, prices, nodePools, "
-    "network, gpuSupport, charts, env, secrets, database, proxy, caBundle, capacityCheck, monitoring, alerts, docker, "
+    "cluster, namespace, createNamespace, models, registry, image, imageSigning, signing, modelDefaults, protect, prices, "
+    "nodePools, network, gpuSupport, charts, env, secrets, database, proxy, caBundle, capacityCheck, monitoring, alerts, docker, "
     "logs"
 )
 CLUSTER = (

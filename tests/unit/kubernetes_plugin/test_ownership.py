@@ -1,5 +1,7 @@
 from typing import Any, ClassVar
 
+import pytest
+
 from toolchain.kubernetes_plugin.ownership import CREATOR, may_force, takeover, without_ignored
 
 OURS = "pulumi-kubernetes-1a2b3c4d"
@@ -31,7 +33,21 @@ def test_inherited_fields_join_those_already_applied() -> None:
 
 def test_other_managers_keep_theirs() -> None:
     scaled = entry("kubectl", "Update", REPLICAS, subresource="scale")
-    assert takeover(live(entry(OURS, "Apply", IMAGE), scaled, entry("kubectl-set", "Update", IMAGE)), OURS) == []
+    assert takeover(live(entry(OURS, "Apply", IMAGE), scaled, entry("helm", "Update", IMAGE)), OURS) == []
+
+
+@pytest.mark.parametrize(
+    ("manager", "operation"),
+    [
+        ("kubectl-client-side-apply", "Update"),
+        ("kubectl-set", "Update"),
+        ("kubectl", "Apply"),
+        ("before-first-apply", "Update"),
+    ],
+)
+def test_what_kubectl_wrote_is_taken_over_whichever_of_its_commands_did(manager: str, operation: str) -> None:
+    [fields, _] = takeover(live(entry(manager, operation, IMAGE)), OURS)
+    assert fields["value"] == [entry(OURS, "Apply", IMAGE)]
 
 
 def test_force() -> None:
@@ -45,6 +61,8 @@ def test_force() -> None:
     assert may_force({}, created, always=False, dry_run=True)
     assert not may_force({}, created, always=False, dry_run=False)
     assert may_force({}, live(), always=False, dry_run=False)
+    # The official plugin takes kubectl's fields over when it applies, and refuses them in a preview.
+    assert not may_force({}, live(entry("kubectl-set", "Update", IMAGE)), always=False, dry_run=True)
 
 
 class TestIgnoredChanges:
