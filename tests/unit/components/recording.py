@@ -30,6 +30,13 @@ STACK: dict[str, Any] = {
 }
 
 
+def write_build_files(project: Path) -> None:
+    """What every build needs, in a project's folder."""
+    for name in ("model/Dockerfile", "model/exporter/__main__.py", "model/server/app.py", "model/digits/train.py"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(f"{name}\n")
+
+
 @dataclass(frozen=True)
 class Recorded:
     """One declared resource. Whole numbers are ints again, and secret values are plain; `secret` says which were."""
@@ -129,8 +136,8 @@ def record(
     return recording
 
 
-def golden() -> str:
-    """The Kubernetes objects of a model that uses everything once, as YAML."""
+def everything() -> tuple[dict[str, Any], dict[str, str]]:
+    """A stack with a model that uses everything once, and the values of its secrets."""
     digits = DIGITS | {
         "secrets": [
             "apiToken",
@@ -164,7 +171,13 @@ def golden() -> str:
         "proxy": {"https": "http://proxy.example.com:3128", "noProxy": [".example.com"]},
     }
     login = json.dumps({"auths": {"localhost:5001": {"auth": "YTpi"}}})
-    recording = record(stack, secrets={"apiToken": "value", "dbPassword": "value", "login": login})
+    return stack, {"apiToken": "value", "dbPassword": "value", "login": login}
+
+
+def golden() -> str:
+    """The Kubernetes objects of such a stack, as YAML."""
+    stack, secrets = everything()
+    recording = record(stack, secrets=secrets)
     kubernetes = [r for r in recording.resources if r.type.startswith("kubernetes:")]
     return yaml.safe_dump({f"{r.type} {r.name}": r.inputs for r in kubernetes}, width=120)
 
