@@ -1,25 +1,31 @@
 """docs/day-two.md, each of its commands: two environments, what one proves and the other runs, and their states."""
 
+import json
 import re
+import shlex
 import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.cluster import LocalCluster
+from tests.support import layout_changes, team
+from tests.support.cluster import LocalCluster, toolchain
 from tests.support.documents import commands
+from tests.support.load import Load
 from tests.support.registry import Image
 from tests.support.tampering import with_one_flipped_byte
+from tests.support.waiting import wait_until
 from tests.support.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.integration
 
 PAGE = ROOT / "docs" / "day-two.md"
 RUN = uuid.uuid4().hex[:6]
-DEV, STAGING = f"dev-{RUN}", f"staging-{RUN}"
+DEV, STAGING, VISION = f"dev-{RUN}", f"staging-{RUN}", f"vision-{RUN}"
 STAGING_FILE = """\
 # What dev proved.
 config:
@@ -47,14 +53,15 @@ def dev(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
     (home / "elsewhere").mkdir()
     run(workspace, f"make up STACK={DEV}")
     yield workspace
-    for stack in (STAGING, DEV):
+    for stack in (VISION, STAGING, DEV):
         subprocess.run(["make", "destroy", f"STACK={stack}"], cwd=workspace.path, env=workspace.environment)
 
 
 def run(workspace: Workspace, command: str, *, code: int = 0) -> str:
     """What a command of the page printed, with the names of this run. Raises AssertionError for another exit code."""
-    for name, stack in (("staging", STAGING), ("dev", DEV)):
-        command = re.sub(rf"(STACK=|FROM=|TO=|--stack |init |rm ){name}(?![\w-])", rf"\g<1>{stack}", command)
+    for name, stack in (("staging", STAGING), ("dev", DEV), ("vision", VISION)):
+        option = "STACK=|FROM=|TO=|--stack |--namespace |init |rm "
+        command = re.sub(rf"({option}){name}(?![\w-])", rf"\g<1>{stack}", command)
     done = subprocess.run(
         ["sh", "-c", command], cwd=workspace.path, env=workspace.environment, capture_output=True, text=True
     )
@@ -74,6 +81,23 @@ def image(workspace: Workspace, stack: str) -> str:
         .stdout.split('"image": "')[1]
         .split('"')[0]
     )
+
+
+def with_configuration(workspace: Workspace, stack: str) -> list[str]:
+    """The options with which Pulumi by hand works on what `make` does: a copy of the stack file."""
+    [line] = [line for line in workspace.toolchain("env", stack=stack).stdout.splitlines() if line.startswith("# pul")]
+    return shlex.split(line.removeprefix("# pulumi ").partition(",")[0])
+
+
+def planned(workspace: Workspace, stack: str) -> dict[str, int]:
+    """How many resources a preview would create, update, replace, ... It has an entry `same` too."""
+    done = workspace.pulumi("preview", "--json", *with_configuration(workspace, stack))
+    return json.loads(done.stdout)["changeSummary"]
+
+
+def settled(workspace: Workspace, stack: str) -> None:
+    """The same again would change nothing. Raises AssertionError if it would."""
+    workspace.pulumi("preview", "--expect-no-changes", *with_configuration(workspace, stack))
 
 
 def staging_file(workspace: Workspace) -> Path:
@@ -180,6 +204,197 @@ def test_drift_is_found_told_and_taken_back(dev: Workspace, local_cluster: Local
     assert kubectl("get", "deployment", deployment, "-ojsonpath={.spec.replicas}") == "1"
 
 
+def staging_env(workspace: Workspace, level: str) -> None:
+    """Change a variable of staging's model, which replaces its pod."""
+    file = staging_file(workspace)
+    text = re.sub(r" {6}env: .*\n", "", file.read_text())
+    file.write_text(f"{text}      env: {{LOG_LEVEL: {level}}}\n")
+
+
+def begin(workspace: Workspace, *command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=workspace.path,
+        env=workspace.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """What a process printed until its end. Raises AssertionError if it failed."""
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    return printed
+
+
+def test_two_operators_at_once(dev: Workspace, local_cluster: LocalCluster) -> None:
+    """One is refused and has changed nothing, the other finishes, and the refused one's second try converges."""
+    [[again]] = commands(PAGE, "## Two operators at once")
+    locks = dev.backend / ".pulumi/locks"
+
+    def generation() -> int:
+        """Of the Deployment: one more for each change of it."""
+        found = local_cluster.kubectl(
+            "get", "deployment", "-lapp.kubernetes.io/name=digits", "-ojsonpath={.items[0].metadata.generation}",
+            namespace=STAGING,
+        )  # fmt: skip
+        return int(found)
+
+    before = generation()
+    staging_env(dev, "warning")
+    first = begin(dev, "make", "up", f"STACK={STAGING}")
+    wait_until(lambda: list(locks.rglob("*.json")), "the lock of the first on this machine")
+    assert "another command is at work, process " in run(dev, again, code=1)
+    ended(first)
+    assert "right" in run(dev, again)
+    settled(dev, STAGING)
+    assert generation() == before + 1
+
+    # As from another machine: nothing there knows of a process here.
+    staging_env(dev, "error")
+    options = with_configuration(dev, STAGING)
+    first = begin(dev, "pulumi", "up", "--yes", "--skip-preview", "--non-interactive", *options)
+    wait_until(lambda: list(locks.rglob("*.json")), "the lock of the first on another machine")
+    assert "the stack is currently locked" in run(dev, again, code=255)
+    ended(first)
+    assert "right" in run(dev, again)
+    settled(dev, STAGING)
+    assert generation() == before + 2
+
+
+def test_two_stacks_at_once(dev: Workspace) -> None:
+    """They share a backend, a cluster and nothing that either would wait for."""
+    staging_env(dev, "warning")
+    document = yaml.safe_load(dev.config_file.read_text())
+    document["config"]["model-serving:models"]["digits"]["env"] = {"LOG_LEVEL": "warning"}
+    dev.config_file.write_text(yaml.safe_dump(document, sort_keys=False))
+    both = [
+        begin(dev, "pulumi", "up", "--yes", "--skip-preview", "--non-interactive", *with_configuration(dev, stack))
+        for stack in (DEV, STAGING)
+    ]
+    for process in both:
+        assert "1 updated" in ended(process) or process.returncode == 0
+    for stack in (DEV, STAGING):
+        settled(dev, stack)
+
+
+OLD_PODS, NEW_PODS = ("digits-old", "second-old"), ("digits-server", "second-server")
+
+
+def vision_file(proved: str, *, service: str = "digits-api", adopt: bool = True) -> str:
+    """A stack that takes over what kubectl and what Helm made."""
+
+    def model(service: str) -> dict[str, Any]:
+        address = {"name": service, "port": team.SERVICE_PORT, "type": "NodePort", **({"adopt": True} if adopt else {})}
+        return {"image": proved, "service": address, "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
+
+    settings = {
+        "cluster": "local",
+        "namespace": VISION,
+        "createNamespace": False,
+        "models": {"digits": model(service), "second": model("second-api")},
+    }
+    return yaml.safe_dump({"config": {f"model-serving:{key}": value for key, value in settings.items()}})
+
+
+@pytest.fixture(scope="module")
+def vision(
+    dev: Workspace, local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[team.Team]:
+    """A namespace with what a team has made: one Deployment and Service by kubectl, one by Helm."""
+    toolchain("install", "helm")
+    proved = image(dev, DEV)
+    team_has = team.Team(local_cluster, VISION, ("digits-api", "second-api"))
+    team_has.kubectl("create", "namespace", VISION)
+    applied = team.workload("digits-old", "digits-api", "digits", proved)
+    team_has.kubectl("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": applied}))
+    installed = team.workload("second-old", "second-api", "second", proved)
+    chart = team.chart(tmp_path_factory.mktemp("chart") / "model", installed)
+    team_has.helm("install", "digits", str(chart), "--wait", "--timeout=120s")
+    team_has.kubectl("rollout", "status", "deployment/digits-old", "--timeout=120s")
+    yield team_has
+    subprocess.run(["make", "destroy", f"STACK={VISION}"], cwd=dev.path, env=dev.environment)
+    team_has.kubectl("delete", "namespace", VISION, "--wait=false")
+
+
+def test_a_service_that_cannot_be_adopted_is_told_by_its_path(dev: Workspace, vision: team.Team) -> None:
+    file = dev.path / f"Pulumi.{VISION}.yaml"
+    file.write_text(vision_file(image(dev, DEV), service="digits"))
+    told = run(dev, "make preview STACK=vision", code=255)
+    assert "model-serving:models.digits.service.name: the Service digits of namespace" in told, told
+    assert "Traceback" not in told
+    file.write_text(vision_file(image(dev, DEV)).replace("port: 8080", "port: 80").replace("NodePort", "ClusterIP"))
+    told = run(dev, "make up STACK=vision", code=255)
+    for key in ("port: is 80, and the Service digits-api", "type: is ClusterIP, and the Service digits-api"):
+        assert f"model-serving:models.digits.service.{key}" in told, told
+    assert "Traceback" not in told
+    assert vision.answers() == set(OLD_PODS)
+    assert "digits-server" not in vision.kubectl("get", "deployments")
+
+
+def test_what_others_deployed_is_adopted_without_losing_a_request(dev: Workspace, vision: team.Team) -> None:
+    file, folder = dev.path / f"Pulumi.{VISION}.yaml", dev.path / "model/digits"
+    file.write_text(vision_file(image(dev, DEV)))
+    adopt, back, retire, later = commands(PAGE, "## Adopt a model that others deployed")
+    addresses = vision.addresses()
+    ports = [vision.spec(service)["ports"][0]["nodePort"] for service in ("digits-api", "second-api")]
+    with Load(ports[0], "digits", folder, threads=1) as kubectls, Load(ports[1], "second", folder, threads=1) as helms:
+        _, previewed, done = [run(dev, command) for command in adopt]
+        for name in ("digits-service", "second-service"):
+            assert re.search(rf"{name}\s+import", previewed), previewed
+        assert "right" in done
+        assert vision.answers() == set(NEW_PODS)
+        assert vision.addresses() == addresses
+        settled(dev, VISION)
+
+        run(dev, back[0])
+        wait_until(lambda: vision.answers() == {"digits-old", "second-server"}, "the old pods' answers")
+        run(dev, back[1])
+        assert vision.answers() == set(NEW_PODS)
+        settled(dev, VISION)
+
+        for command in retire:
+            run(dev, command)
+        assert vision.helm("list", "--short").strip() == ""
+        vision.kubectl("delete", "deployment", "second-old")
+        file.write_text(vision_file(image(dev, DEV), adopt=False))
+        assert planned(dev, VISION).keys() <= {"same", "update"}
+        for command in later[0:]:
+            run(dev, command)
+        settled(dev, VISION)
+        assert vision.addresses() == addresses
+        run(dev, "make drift STACK=vision")
+    for load in (kubectls, helms):
+        assert not load.failures
+        assert load.right > 100
+    run(dev, "make destroy STACK=vision")
+    assert vision.kubectl("get", "deployments,services,pods", "--output=name", "--ignore-not-found").split() == []
+    assert vision.kubectl("get", "namespace", VISION, "--output=name").strip() == f"namespace/{VISION}"
+
+
+def test_a_renamed_model_stays_what_it_is_in_the_cluster(dev: Workspace, local_cluster: LocalCluster) -> None:
+    def objects() -> set[str]:
+        kinds = "pods,deployments,services,configmaps,serviceaccounts,networkpolicies"
+        return set(local_cluster.kubectl("get", kinds, "--output=name", namespace=STAGING).split())
+
+    before, file = objects(), staging_file(dev)
+    file.write_text(file.read_text().replace("    digits:  # hand", "    numbers:  # hand").rstrip() + "\n")
+    file.write_text(f"{file.read_text()}      renamedFrom: digits\n")
+    assert planned(dev, STAGING).keys() == {"same"}
+    run_all(dev, "## Rename a model")
+    assert objects() == before
+    outputs = json.loads(dev.pulumi("stack", "output", "--json", "--stack", STAGING).stdout)
+    assert outputs["models"].keys() == {"numbers"}
+    assert "numbers: model/digits/examples/0.json -> 0  right" in run(dev, "make predict MODEL=numbers STACK=staging")
+    assert "digits-server-" in run(dev, "make logs MODEL=numbers STACK=staging FOLLOW=no")
+    # Without the line it would be another model.
+    file.write_text(file.read_text().replace("      renamedFrom: digits\n", ""))
+    assert {"create", "delete"} <= planned(dev, STAGING).keys()
+    file.write_text(f"{file.read_text()}      renamedFrom: digits\n")
+
+
 def test_a_state_is_backed_up_lost_and_restored(dev: Workspace) -> None:
     export, restore = commands(PAGE, "## Back up and restore the state")
     run(dev, export[0])
@@ -201,3 +416,22 @@ def test_a_stack_moves_to_another_backend(dev: Workspace) -> None:
         run(dev, "make destroy STACK=staging")
     finally:
         del dev.extra_env["PULUMI_BACKEND_URL"]
+
+
+def test_another_layout_of_the_program_replaces_nothing_where_it_has_aliases(
+    dev: Workspace, local_cluster: LocalCluster
+) -> None:
+    def objects() -> set[str]:
+        kinds = "pods,deployments,services,configmaps,serviceaccounts,networkpolicies"
+        return set(local_cluster.kubectl("get", kinds, "--output=name", namespace=DEV).split())
+
+    run(dev, f"make up STACK={DEV}")
+    before = objects()
+    layout_changes.make(dev, aliased=False)
+    # Seen to matter.
+    assert {"create", "delete"} <= planned(dev, DEV).keys()
+    layout_changes.make(dev, aliased=True)
+    assert planned(dev, DEV).keys() == {"same"}
+    run(dev, f"make up STACK={DEV}")
+    assert objects() == before
+    settled(dev, DEV)

@@ -91,10 +91,10 @@ class Workspace:
             assert done.returncode == 0, f"pulumi {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
         return done
 
-    def toolchain(self, command: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command of the toolchain on this stack, as `make COMMAND STACK=...` does."""
+    def toolchain(self, command: str, *, stack: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of the toolchain on this stack, or another, as `make COMMAND STACK=...` does."""
         done = subprocess.run(
-            [sys.executable, "-m", "toolchain", command, "--stack", self.stack],
+            [sys.executable, "-m", "toolchain", command, "--stack", stack or self.stack],
             cwd=self.path,
             env=self.environment,
             capture_output=True,
