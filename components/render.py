@@ -104,6 +104,11 @@ class _Engine(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         inputs = plain(args.inputs)
         state = dict(inputs)
+        if args.resource_id and args.custom is None:
+            raise NotRenderable(
+                f"{args.name} is read in the cluster, which a rendering has none of; take service.adopt out: manifests "
+                "are applied to what is there"
+            )
         if args.typ == _IMAGE:
             state["digest"] = self._request.images[args.name.removesuffix("-build")].rpartition("@")[2]
         elif args.typ == _REFERENCE:

@@ -87,6 +87,18 @@ def test_a_secret_value_in_the_open_is_refused() -> None:
         engine.finish()
 
 
+def test_what_is_in_the_cluster_already_is_nobodys_to_adopt() -> None:
+    done = run(models=digits(service={"name": "api", "adopt": True}))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: models.digits.service.name is read in the cluster"), done.stderr
+
+
+def test_the_image_of_a_renamed_model_is_that_of_its_first_name() -> None:
+    rendering = rendered(models={"numbers": STACK["models"]["digits"] | {"renamedFrom": "digits"}})
+    assert one(rendering, "Deployment")["metadata"]["name"] == "digits-server"
+    assert one(rendering, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
+
+
 def test_the_number_of_replicas_is_left_to_who_scales() -> None:
     other = {"other": {"image": IMAGE, "replicas": 2}}
     rendering = rendered(models=digits(replicas={"min": 2, "max": 4}) | other)
