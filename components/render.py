@@ -104,7 +104,7 @@ class _Engine(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         inputs = plain(args.inputs)
         state = dict(inputs)
-        if args.resource_id and args.custom is None:
+        if args.typ.startswith(_KUBERNETES) and args.resource_id and args.custom is None:
             raise NotRenderable(
                 f"{args.name} is read in the cluster, which a rendering has none of; take service.adopt out: manifests "
                 "are applied to what is there"

@@ -63,7 +63,7 @@ class Recording(pulumi.runtime.Mocks):
         secret = frozenset(key for key, value in args.inputs.items() if rpc.is_rpc_secret(value))
         inputs = plain(args.inputs)
         self.resources.append(Recorded(args.typ, args.name, inputs, args.provider or "", secret))
-        if args.resource_id and args.custom is None:
+        if args.typ.startswith("kubernetes:") and args.resource_id and args.custom is None:
             return args.resource_id, self.live[args.resource_id]  # read, not declared
         if args.resource_id:
             self.imported[args.name] = args.resource_id
