@@ -70,10 +70,12 @@ def _look(config: StackConfig, name: str, model: ModelConfig, provider: pulumi.P
         # As shared.py does for outputs of another stack.
         metadata, spec = _sync_await(found.metadata.future()), _sync_await(found.spec.future())
     except pulumi.RunError:
+        metadata = spec = None
+    if metadata is None or spec is None:
         raise UserError(
             f"model-serving:{path}: the Service {service} of namespace {config.namespace} cannot be adopted: it could "
             f"not be read -> kubectl get services --namespace {config.namespace}"
-        ) from None
+        )
     return LiveService(
         name=service,
         namespace=config.namespace,
