@@ -21,9 +21,9 @@ MODEL_KEYS = (
     "ingress, route, canary, network, configFiles, database, identity, slo, renamedFrom"
 )
 SECTIONS = (
-    "cluster, namespace, createNamespace, models, registry, image, imageSigning, signing, modelDefaults, protect, prices, "
-    "nodePools, network, gpuSupport, charts, env, secrets, database, proxy, caBundle, capacityCheck, monitoring, alerts, docker, "
-    "logs"
+    "cluster, namespace, createNamespace, models, registry, image, imageSigning, signing, modelDefaults, protect, "
+    "prices, nodePools, network, gpuSupport, charts, env, secrets, database, proxy, caBundle, capacityCheck, "
+    "monitoring, alerts, docker, logs"
 )
 CLUSTER = (
     '"local" (the current context of your kubeconfig), "docker" (none: containers of this machine), the name of a '
