@@ -49,7 +49,7 @@ class LiveService:
 
     Attributes:
         headless: whether its clients find the pods themselves.
-        ports: numbers, by protocol.
+        ports: names by protocol and number.
         annotations: those that an update will drop unless the program says them.
     """
 
@@ -58,7 +58,7 @@ class LiveService:
     type: str
     headless: bool
     selector: Mapping[str, str]
-    ports: tuple[tuple[str, int], ...]
+    ports: Mapping[tuple[str, int], str]
     annotations: tuple[str, ...]
 
 
@@ -82,7 +82,7 @@ def _look(config: StackConfig, name: str, model: ModelConfig, provider: pulumi.P
         type=spec.type or "ClusterIP",
         headless=spec.cluster_ip == "None",
         selector=dict(spec.selector or {}),
-        ports=tuple((port.protocol or "TCP", int(port.port)) for port in spec.ports or ()),
+        ports={(port.protocol or "TCP", int(port.port)): port.name or "" for port in spec.ports or ()},
         annotations=tuple(_dropped(metadata.annotations or {}, metadata.managed_fields or ())),
     )
 
@@ -140,22 +140,40 @@ def adoption_problems(
 
 
 def _ports(path: Path, model: ModelConfig, live: LiveService, commands: Commands) -> Iterator[Problem]:
-    own = {("TCP", model.service.port)}
+    """Ports that would be gone, and other names of ports.
+
+    By the name kube-proxy finds a port's pods: while only one of Service and endpoints has a new one, it refuses
+    connections.
+    """
+    http = ("TCP", int(model.service.port))
+    own: dict[tuple[str, int], str] = {http: model.service.port_name}
     grpc = runtime_of("", model).ports.get("grpc")
     if grpc is not None:
-        own.add(("TCP", grpc))
+        own["TCP", grpc] = names.GRPC_PORT_NAME
     lost = [port for port in live.ports if port not in own]
-    if not lost:
-        return
-    told = ", ".join(f"{number}/{protocol}" for protocol, number in lost)
-    renamed = len(lost) == 1 and lost[0][0] == "TCP" and ("TCP", model.service.port) not in live.ports
-    yield Problem(
-        path=(*path, "port"),
-        message=f"is {model.service.port}, and {_called(live)} answers on {told} too, which its clients would lose",
-        fix=commands.set((*path, "port"), lost[0][1])
-        if renamed
-        else "take what nobody uses out of that Service first, or let clients move to a Service of the model's own",
-    )
+    otherwise = "let clients move to a Service of the model's own"
+    if lost:
+        told = ", ".join(f"{number}/{protocol}" for protocol, number in lost)
+        moved = len(lost) == 1 and lost[0][0] == "TCP" and http not in live.ports
+        yield Problem(
+            path=(*path, "port"),
+            message=f"is {model.service.port}, and {_called(live)} answers on {told} too, which its clients would lose",
+            fix=commands.set((*path, "port"), lost[0][1])
+            if moved
+            else f"take what nobody uses out of that Service first, or {otherwise}",
+        )
+        if not moved:
+            return
+        # The setting is judged as it will be.
+        own[lost[0]] = own.pop(http)
+    for port, name in live.ports.items():
+        if name != own[port]:
+            yield Problem(
+                path=(*path, "portName"),
+                message=f'is "{own[port]}", and {_called(live)} calls its port {port[1]} "{name}": with another name '
+                "it would refuse requests for a moment",
+                fix=commands.set((*path, "portName"), name) if own[port] == model.service.port_name else otherwise,
+            )
 
 
 def _called(live: LiveService) -> str:

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.networking.v1 import Ingress
 
-from components.config import IngressConfig
+from components.config import IngressConfig, ServiceConfig
 from components.planning import exposure
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelIngressArgs:
-    """Which Service (by its name) a host leads to."""
+    """Which Service (by its name, and as it is `reached`) a host leads to."""
 
     model: str
     config: IngressConfig
     service: pulumi.Input[str]
+    reached: ServiceConfig
     namespace: pulumi.Input[str]
     labels: Mapping[str, str]
 
@@ -33,7 +34,7 @@ class ModelIngress(pulumi.ComponentResource):
                 "labels": args.labels,
                 "annotations": exposure.ingress_annotations(args.config),
             },
-            spec=exposure.ingress(args.model, args.config, args.service),
+            spec=exposure.ingress(args.model, args.config, args.service, args.reached),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

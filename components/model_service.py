@@ -9,6 +9,7 @@ from pulumi_kubernetes.core.v1 import Service
 
 from components.config import ServiceConfig
 from components.planning import exposure
+from components.planning.names import GRPC_PORT_NAME
 
 if TYPE_CHECKING:
     from pulumi_kubernetes.core.v1 import ServicePortArgsDict, ServiceSpecArgsDict
@@ -66,11 +67,16 @@ class ModelService(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("model-serving:model:ModelService", name, None, opts)
         ports: list[pulumi.Input[ServicePortArgsDict]] = [
-            {"name": "http", "port": args.config.port, "target_port": "http", "protocol": "TCP"}
+            {
+                "name": args.config.port_name or None,
+                "port": args.config.port,
+                "target_port": "http",
+                "protocol": "TCP",
+            }
         ]
         if args.grpc_port is not None:
             # Under the number that clients of this server know.
-            ports.append({"name": "grpc", "port": args.grpc_port, "target_port": "grpc", "protocol": "TCP"})
+            ports.append({"name": GRPC_PORT_NAME, "port": args.grpc_port, "target_port": "grpc", "protocol": "TCP"})
         metadata: ObjectMetaArgsDict = {
             "name": args.address,
             "namespace": args.namespace,

@@ -138,7 +138,7 @@ class ServedModel(pulumi.ComponentResource):
         self, model: str, canary: CanaryConfig, pods: ModelDeploymentArgs, address: ModelServiceArgs
     ) -> ModelService:
         """Another image of the same model beside it, with the same settings, under a name and labels of its own."""
-        name = names.canary_name(model)
+        name, port = names.canary_name(model), address.config.port
         selector = names.canary_labels(pods.selector)
         count = ReplicasConfig(min=canary.replicas, max=canary.replicas)
         config = pods.config.model_copy(update={"replicas": count, "disruption_budget": None})
@@ -148,7 +148,7 @@ class ServedModel(pulumi.ComponentResource):
             replace(
                 address,
                 address=name,
-                config=ServiceConfig(port=address.config.port),
+                config=ServiceConfig().model_copy(update={"port": port, "port_name": address.config.port_name}),
                 selector=selector,
                 protect=False,
                 adopted=None,
@@ -181,6 +181,7 @@ class ServedModel(pulumi.ComponentResource):
             model=args.model,
             config=config,
             service=service.service_name,
+            reached=args.config.service,
             namespace=args.namespace,
             labels=names.selector_labels(args.stack, args.model),
         )

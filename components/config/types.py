@@ -98,6 +98,18 @@ ServiceName = Annotated[
     ),
 ]
 
+# A Service with one port may leave it without a name.
+PortName = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:[a-z0-9]([-a-z0-9]*[a-z0-9])?)?$",
+        max_length=63,
+        title="port name",
+        description='at most 63 lower-case letters, digits and "-", with a letter or digit at both ends; "" for none',
+        examples=["web"],
+    ),
+]
+
 CpuQuantity = Annotated[
     str,
     Field(

@@ -37,9 +37,12 @@ def ingress_annotations(config: "IngressConfig") -> dict[str, str]:
     return {**annotations, **config.annotations}
 
 
-def ingress(model: str, config: "IngressConfig", service: "pulumi.Input[str]") -> "IngressSpecArgsDict":
+def ingress(
+    model: str, config: "IngressConfig", service: "pulumi.Input[str]", reached: "ServiceConfig"
+) -> "IngressSpecArgsDict":
     """All paths of a host lead to the model's Service."""
-    backend: Any = {"service": {"name": service, "port": {"name": "http"}}}
+    port = {"name": reached.port_name} if reached.port_name else {"number": reached.port}
+    backend: Any = {"service": {"name": service, "port": port}}
     spec: IngressSpecArgsDict = {
         "rules": [{"host": config.host, "http": {"paths": [{"path": "/", "path_type": "Prefix", "backend": backend}]}}]
     }

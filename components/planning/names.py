@@ -15,7 +15,8 @@ PART_OF = "model-serving"
 MONITORED_BY = "model-serving/monitored-by"
 
 # A Service's port for HTTP clients, unless the stack file names another. The container's own is `ports.http`.
-SERVICE_PORT = 80
+SERVICE_PORT, SERVICE_PORT_NAME = 80, "http"
+GRPC_PORT_NAME = "grpc"
 
 
 def selector_labels(stack: str, model: str) -> dict[str, str]:

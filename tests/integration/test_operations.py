@@ -288,7 +288,8 @@ def vision_file(proved: str, *, service: str = "digits-api", adopt: bool = True)
     """A stack that takes over what kubectl and what Helm made."""
 
     def model(service: str) -> dict[str, Any]:
-        address = {"name": service, "port": team.SERVICE_PORT, "type": "NodePort", **({"adopt": True} if adopt else {})}
+        address = {"name": service, "port": team.SERVICE_PORT, "portName": team.PORT_NAME, "type": "NodePort"}
+        address |= {"adopt": True} if adopt else {}
         return {"image": proved, "service": address, "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
 
     settings = {
@@ -323,11 +324,11 @@ def vision(
 def test_a_service_that_cannot_be_adopted_is_told_by_its_path(dev: Workspace, vision: team.Team) -> None:
     file = dev.path / f"Pulumi.{VISION}.yaml"
     file.write_text(vision_file(image(dev, DEV), service="digits"))
-    told = run(dev, "make preview STACK=vision", code=255)
-    assert "model-serving:models.digits.service.name: the Service digits of namespace" in told, told
+    told = run(dev, "make preview STACK=vision", code=1)
+    assert re.search(rf"models\.digits\.service\.name.*resource '{VISION}/digits' does not exist", told), told
     assert "Traceback" not in told
     file.write_text(vision_file(image(dev, DEV)).replace("port: 8080", "port: 80").replace("NodePort", "ClusterIP"))
-    told = run(dev, "make up STACK=vision", code=255)
+    told = run(dev, "make up STACK=vision", code=1)
     for key in ("port: is 80, and the Service digits-api", "type: is ClusterIP, and the Service digits-api"):
         assert f"model-serving:models.digits.service.{key}" in told, told
     assert "Traceback" not in told
@@ -342,7 +343,10 @@ def test_what_others_deployed_is_adopted_without_losing_a_request(dev: Workspace
     addresses = vision.addresses()
     ports = [vision.spec(service)["ports"][0]["nodePort"] for service in ("digits-api", "second-api")]
     with Load(ports[0], "digits", folder, threads=1) as kubectls, Load(ports[1], "second", folder, threads=1) as helms:
-        _, previewed, done = [run(dev, command) for command in adopt]
+        keep, look, do = adopt
+        run(dev, keep)
+        previewed, comment, done = run(dev, look), run(dev, "make comment STACK=vision"), run(dev, do)
+        assert "2 imported" in comment, comment
         for name in ("digits-service", "second-service"):
             assert re.search(rf"{name}\s+import", previewed), previewed
         assert "right" in done
@@ -354,15 +358,15 @@ def test_what_others_deployed_is_adopted_without_losing_a_request(dev: Workspace
         wait_until(lambda: vision.answers() == {"digits-old", "second-server"}, "the old pods' answers")
         run(dev, back[1])
         assert vision.answers() == set(NEW_PODS)
-        settled(dev, VISION)
 
         for command in retire:
             run(dev, command)
         assert vision.helm("list", "--short").strip() == ""
         vision.kubectl("delete", "deployment", "second-old")
         file.write_text(vision_file(image(dev, DEV), adopt=False))
-        assert planned(dev, VISION).keys() <= {"same", "update"}
-        for command in later[0:]:
+        # What was only looked at is nobody's any more.
+        assert planned(dev, VISION).keys() <= {"same", "update", "discard"}
+        for command in later:
             run(dev, command)
         settled(dev, VISION)
         assert vision.addresses() == addresses

@@ -12,7 +12,7 @@ import yaml
 from tests.support.cluster import LocalCluster
 
 # Neither is what this project would choose: clients must not notice that it chooses otherwise.
-CONTAINER_PORT, SERVICE_PORT = 8501, 8080
+CONTAINER_PORT, SERVICE_PORT, PORT_NAME = 8501, 8080, "web"
 
 
 def workload(name: str, service: str, model: str, image: str) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def workload(name: str, service: str, model: str, image: str) -> list[dict[str, 
                 "type": "NodePort",
                 "externalTrafficPolicy": "Local",
                 "selector": labels,
-                "ports": [{"name": "web", "port": SERVICE_PORT, "targetPort": CONTAINER_PORT}],
+                "ports": [{"name": PORT_NAME, "port": SERVICE_PORT, "targetPort": CONTAINER_PORT}],
             },
         },
     ]

@@ -36,6 +36,7 @@ from components.config.sections.settings import (
 )
 from components.config.sections.slo import SloConfig
 from components.config.types import EnvName, EnvValue, ImageRef, ModelName, ObjectName, Seconds
+from components.planning.names import GRPC_PORT_NAME
 from components.planning.runtimes import runtime_of
 from components.planning.server_metrics import metrics_of
 from components.planning.triggers import IN_FLIGHT, QUEUE, measures
@@ -321,9 +322,16 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _the_services_ports_differ(self) -> Self:
-        if self.service.port == runtime_of("", self).ports.get("grpc"):
+        grpc = runtime_of("", self).ports.get("grpc")
+        if self.service.port == grpc:
             raise PydanticCustomError(
-                "ports_differ", "service.port is {port}, which is the port for gRPC too", {"port": self.service.port}
+                "ports_differ", "service.port is {port}, which is the port for gRPC too", {"port": grpc}
+            )
+        if grpc is not None and self.service.port_name in ("", GRPC_PORT_NAME):
+            raise PydanticCustomError(
+                "ports_differ",
+                "service.portName has to tell the port from that for gRPC, which is named {name}",
+                {"name": GRPC_PORT_NAME},
             )
         return self
 

@@ -15,19 +15,20 @@ from components.config.types import (
     ImageRef,
     NamespaceName,
     ObjectName,
+    PortName,
     RemotePort,
     Replicas,
     ServiceName,
     Switch,
     Weight,
 )
-from components.planning.names import SERVICE_PORT
+from components.planning.names import SERVICE_PORT, SERVICE_PORT_NAME
 
 Annotations = dict[LabelKey, EnvValue]
 
 
 class ServiceConfig(Section):
-    """How the model is reached: a Service named like the model, port 80, unless `name` and `port` say otherwise.
+    """How the model is reached: a Service named like the model, port 80 named http, unless the keys say otherwise.
 
     With `adopt`, a Service of that name that somebody else made is taken over (docs/day-two.md). `internal` and
     `sourceRanges` (who may connect; all, if absent) are of a LoadBalancer only.
@@ -35,6 +36,7 @@ class ServiceConfig(Section):
 
     name: ServiceName | None = None
     port: RemotePort = SERVICE_PORT
+    port_name: PortName = SERVICE_PORT_NAME
     adopt: Switch = False
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
     annotations: Annotations = {}

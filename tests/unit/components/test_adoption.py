@@ -1,5 +1,6 @@
 """Taking over a Service that somebody else made: what it is refused for, and what the program then declares."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ LIVE = LiveService(
     type="ClusterIP",
     headless=False,
     selector={"app": "old"},
-    ports=(("TCP", 80),),
+    ports={("TCP", 80): "http"},
     annotations=(),
 )
 THE_SERVICE = "the Service api of namespace team"
@@ -26,7 +27,7 @@ IMAGE = f"registry.example.com/acme/models/digits@{DIGEST}"
 
 def told(service: dict[str, Any], **live: Any) -> list[str]:
     """What is said of a model with this `service` and a Service that differs from LIVE as said."""
-    seen = LiveService(**{**vars(LIVE), **live})
+    seen = replace(LIVE, **live)
     model = ModelConfig.model_validate({"image": IMAGE, "service": {"name": "api", "adopt": True, **service}})
     return [str(problem) for problem in adoption_problems("dev", "digits", model, seen, Commands("dev"))]
 
@@ -41,7 +42,8 @@ def path(key: str) -> str:
         ({}, {}),
         ({"type": "NodePort"}, {"type": "NodePort"}),
         ({"type": "LoadBalancer"}, {"type": "NodePort"}),
-        ({"port": 8501}, {"ports": (("TCP", 8501),)}),
+        ({"port": 8501, "portName": "web"}, {"ports": {("TCP", 8501): "web"}}),
+        ({"portName": ""}, {"ports": {("TCP", 80): ""}}),
         ({"annotations": {"example.com/zone": "a"}}, {"annotations": ("example.com/zone",)}),
         ({"type": "LoadBalancer", "internal": True}, {"annotations": ("networking.gke.io/load-balancer-type",)}),
         # The update after it was taken over, with `adopt` still there.
@@ -66,14 +68,40 @@ def test_one_that_is_reached_from_outside() -> None:
 
 
 def test_one_that_answers_on_another_port() -> None:
-    assert told({}, ports=(("TCP", 8501),)) == [
+    assert told({}, ports={("TCP", 8501): "http"}) == [
         f"{path('port')}: is 80, and {THE_SERVICE} answers on 8501/TCP too, which its clients would lose "
         "-> pulumi config set --path 'model-serving:models.digits.service.port' 8501 --stack dev"
     ]
 
 
-@pytest.mark.parametrize("ports", [(("TCP", 80), ("TCP", 9090)), (("TCP", 80), ("UDP", 80)), (("UDP", 53),)])
-def test_one_with_a_port_that_the_model_has_not(ports: tuple[tuple[str, int], ...]) -> None:
+def test_one_whose_port_has_another_name() -> None:
+    """And one of another number: both are told at once."""
+    expected = (
+        f'{path("portName")}: is "http", and {THE_SERVICE} calls its port 80 "": with another name it would refuse '
+        "requests for a moment -> pulumi config set --path 'model-serving:models.digits.service.portName' '' "
+        "--stack dev"
+    )
+    assert told({}, ports={("TCP", 80): ""}) == [expected]
+    assert len(told({}, ports={("TCP", 8501): "web"})) == 2
+
+
+def test_one_whose_port_for_grpc_has_another_name() -> None:
+    model = ModelConfig.model_validate({"image": IMAGE, "ports": {"grpc": 9000}, "service": {"adopt": True}})
+    seen = replace(LIVE, ports={("TCP", 80): "http", ("TCP", 9000): "rpc"})
+    [problem] = adoption_problems("dev", "digits", model, seen, Commands("dev"))
+    assert 'is "grpc", and' in problem.message
+    assert problem.fix == "let clients move to a Service of the model's own"
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [
+        {("TCP", 80): "http", ("TCP", 9090): "metrics"},
+        {("TCP", 80): "http", ("UDP", 80): "quic"},
+        {("UDP", 53): "dns"},
+    ],
+)
+def test_one_with_a_port_that_the_model_has_not(ports: dict[tuple[str, int], str]) -> None:
     [line] = told({}, ports=ports)
     assert line.startswith(f"{path('port')}: is 80, and {THE_SERVICE} answers on ")
     assert "take what nobody uses out of that Service first" in line
@@ -92,7 +120,7 @@ def test_one_that_would_send_requests_to_the_new_pods_before_its_ports_are_their
     assert "selects the new pods already (app.kubernetes.io/name=digits)" in line
 
 
-ADOPTED = {"name": "digits-api", "port": 8080, "type": "NodePort", "adopt": True}
+ADOPTED = {"name": "digits-api", "port": 8080, "portName": "web", "type": "NodePort", "adopt": True}
 SPEC = {
     "type": "NodePort",
     "selector": {"app": "old"},
@@ -117,7 +145,7 @@ def test_the_service_keeps_its_name_and_port_and_gets_the_models_pods() -> None:
     assert service["spec"] == {
         "type": "NodePort",
         "selector": selector_labels("dev", "digits"),
-        "ports": [{"name": "http", "port": 8080, "targetPort": "http", "protocol": "TCP"}],
+        "ports": [{"name": "web", "port": 8080, "targetPort": "http", "protocol": "TCP"}],
     }
     assert recording.imported == {"digits-service": "team/digits-api"}
     model = recording.outputs["models"]["digits"]
@@ -126,6 +154,14 @@ def test_the_service_keeps_its_name_and_port_and_gets_the_models_pods() -> None:
         8080,
         "http://digits-api.team.svc:8080",
     )
+
+
+def test_an_ingress_finds_a_port_without_a_name_by_its_number() -> None:
+    ingress = {"host": "digits.example.com", "controllerNamespace": "ingress-nginx"}
+    for name, port in (("web", {"name": "web"}), ("", {"number": 80})):
+        model = {"image": IMAGE, "service": {"portName": name}, "ingress": ingress}
+        [rule] = record(STACK | {"models": {"digits": model}}).one("Ingress")["spec"]["rules"]
+        assert rule["http"]["paths"][0]["backend"]["service"]["port"] == port
 
 
 def test_afterwards_it_is_a_service_like_any_other() -> None:
@@ -160,8 +196,8 @@ def test_nothing_is_declared_where_clients_would_lose_something(monkeypatch: pyt
     with pytest.raises(SystemExit):
         record(stack({"name": "digits-api", "adopt": True}), live=live, keep=recordings)
     [message] = messages
-    assert "3 mistakes" in message
-    for key in ("type", "port", 'annotations["example.com/zone"]'):
+    assert "4 mistakes" in message
+    for key in ("type", "port", "portName", 'annotations["example.com/zone"]'):
         assert f"model-serving:models.digits.service.{key}: " in message
     assert recordings[0].kinds() == ["Service"], "the one that was read"
 

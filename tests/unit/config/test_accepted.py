@@ -83,6 +83,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                 "service": {
                     "name": None,
                     "port": 80,
+                    "portName": "http",
                     "adopt": False,
                     "type": "ClusterIP",
                     "annotations": {},
@@ -231,7 +232,8 @@ PEERS = [{"namespace": "web"}, {"namespace": "web", "pods": {"app": "shop"}}, {"
     [
         ("service", {"type": "LoadBalancer", "internal": True, "sourceRanges": ("10.0.0.0/8", "2001:db8::/32")}),
         ("service", {"annotations": {"example.com/zone": "a"}}),
-        ("service", {"name": "digits-api", "port": 8080, "adopt": True}),
+        ("service", {"name": "digits-api", "port": 8080, "portName": "web", "adopt": True}),
+        ("service", {"portName": ""}),
         ("renamedFrom", "numbers"),
         ("ingress", {"host": "digits.example.com", "class": "nginx", "controllerNamespace": "ingress-nginx"}),
         ("ingress", {"host": "d.example.com", "controllerNamespace": "i", "tls": {"clusterIssuer": "letsencrypt"}}),

@@ -62,6 +62,11 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"digits": {"ports": {"grpc": 9000}, "service": {"port": 9000}}},
         "models.digits: service.port is 9000, which is the port for gRPC too -> change one of them",
     ),
+    "a port without a name beside that for gRPC": (
+        {"digits": {"ports": {"grpc": 9000}, "service": {"portName": ""}}},
+        "models.digits: service.portName has to tell the port from that for gRPC, which is named grpc "
+        "-> change one of them",
+    ),
 }
 
 
