@@ -58,7 +58,10 @@ _STACKS: tuple[dict[str, Any], ...] = (
         },
     },
     STACK
-    | {"models": {"digits": DIGITS | {"slo": _SLO}}, "monitoring": {"mode": "chart", "chart": {"version": "80.0.0"}}},
+    | {
+        "models": {"digits": DIGITS | {"slo": _SLO}},
+        "monitoring": {"mode": "chart", "chart": {"digest": f"sha256:{hashlib.sha256(_CHART).hexdigest()}"}},
+    },
     {"cluster": "docker", "registry": STACK["registry"], "models": {"digits": DIGITS | {"replicas": 2}}},
 )
 
