@@ -175,6 +175,27 @@ def test_what_was_made_by_hand_can_be_imported_and_read(player: Player, cluster:
     assert up(player, "nothing").rc == 0
 
 
+def test_what_kubectl_made_is_imported_and_changed_in_one_update(player: Player, cluster: Cluster) -> None:
+    """What the program says is so afterwards, what it ignores is kept, and what else kubectl wrote is gone."""
+    spec = {
+        "selector": {"app": "old"},
+        "sessionAffinity": "ClientIP",
+        "ports": [{"name": "web", "port": 80, "targetPort": 8080}, {"name": "other", "port": 81}],
+    }
+    made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "by-kubectl"}, "spec": spec}
+    path = "/api/v1/namespaces/default/services"
+    before = cluster("POST", path, parameters={"fieldManager": "kubectl-client-side-apply"}, body=made)["spec"]
+    taken = up(player, "taken-over")
+    assert taken.rc == 0, taken.diagnostics
+    assert [op["op"] for op in taken.ops if op["name"] == "taken-over"] == ["import", "update"]
+    after = cluster("GET", f"{path}/by-kubectl")["spec"]
+    assert (after["selector"], after["sessionAffinity"]) == ({"app": "new"}, "ClientIP")
+    assert after["clusterIP"] == before["clusterIP"]
+    assert [(port["port"], port["targetPort"]) for port in after["ports"]] == [(80, "http")]
+    assert player.preview().ops == []
+    assert up(player, "nothing").rc == 0
+
+
 def test_a_protected_object_is_not_deleted_and_a_retained_one_stays(player: Player, cluster: Cluster) -> None:
     path = "/api/v1/namespaces/default/configmaps/kept"
     assert up(player, "guarded").rc == 0

@@ -102,6 +102,21 @@ if step == "adopted":
     found = k8s.core.v1.ConfigMap.get("found", "default/by-hand", opts=options)
     pulumi.export("found", found.data["a"])
 
+if step == "taken-over":
+    k8s.core.v1.Service(
+        "taken-over",
+        metadata={
+            "name": "by-kubectl",
+            "namespace": "default",
+            "annotations": {"pulumi.com/patchForce": "true", "pulumi.com/skipAwait": "true"},
+        },
+        spec={"selector": {"app": "new"}, "ports": [{"name": "web", "port": 80, "target_port": "http"}]},
+        opts=child(
+            import_="default/by-kubectl",
+            ignore_changes=[f"spec.{name}" for name in ("clusterIP", "clusterIPs", "sessionAffinity")],
+        ),
+    )
+
 if step in ("kept", "guarded"):
     k8s.core.v1.ConfigMap(
         "kept", metadata={"name": "kept"}, opts=child(retain_on_delete=True, protect=step == "guarded")
