@@ -138,17 +138,19 @@ class ServedModel(pulumi.ComponentResource):
         self, model: str, canary: CanaryConfig, pods: ModelDeploymentArgs, address: ModelServiceArgs
     ) -> ModelService:
         """Another image of the same model beside it, with the same settings, under a name and labels of its own."""
-        name, port = names.canary_name(model), address.config.port
+        name = names.canary_name(model)
         selector = names.canary_labels(pods.selector)
         count = ReplicasConfig(min=canary.replicas, max=canary.replicas)
         config = pods.config.model_copy(update={"replicas": count, "disruption_budget": None})
+        # A route has one port for both.
+        same_port = {"port": address.config.port, "port_name": address.config.port_name}
         _, service = self._served(
             name,
             replace(pods, config=config, image=canary.image, selector=selector, protect=False),
             replace(
                 address,
                 address=name,
-                config=ServiceConfig().model_copy(update={"port": port, "port_name": address.config.port_name}),
+                config=ServiceConfig().model_copy(update=same_port),
                 selector=selector,
                 protect=False,
                 adopted=None,

@@ -31,7 +31,7 @@ def write(stack: Stack, *, kept: Path | None, base: str, output: Path | None) ->
         text = sys.stdin.read() if str(kept) == "-" else _content(kept)
         warnings = [_KEPT]
     body = comment(
-        _titled(preview.read(text), stack), stack.name, files=files.changed_files(stack, base), warnings=warnings
+        titled(preview.read(text), stack), stack.name, files=files.changed_files(stack, base), warnings=warnings
     )
     if output is None:
         sys.stdout.write(body)
@@ -40,7 +40,7 @@ def write(stack: Stack, *, kept: Path | None, base: str, output: Path | None) ->
     return code
 
 
-def _titled(found: preview.Preview, stack: Stack) -> preview.Preview:
+def titled(found: preview.Preview, stack: Stack) -> preview.Preview:
     """With each model under its name in the stack file, which a renamed one has nowhere else."""
     titles = {stack.served_name(name): name for name in stack.models}
     changes = (replace(change, model=titles.get(change.model or "", change.model)) for change in found.changes)

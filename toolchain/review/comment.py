@@ -227,7 +227,7 @@ def _ordered(changes: Sequence[Change]) -> list[Change]:
 
 def _lines(change: Change) -> list[str]:
     lines = [f"- {_VERBS[change.operation]}: {change.kind} {code(change.name)}"]
-    if change.operation in ("update", "replace"):
+    if change.operation in ("update", "replace", "import"):
         lines += [f"  - {code(path)}{_values(change, path)}" for path in change.paths[:_MOST_PATHS]]
         if len(change.paths) > _MOST_PATHS:
             lines.append(f"  - and {len(change.paths) - _MOST_PATHS} more properties")

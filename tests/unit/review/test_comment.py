@@ -13,9 +13,11 @@ from markdown_it import MarkdownIt
 
 from tests.unit.review.record import EXPECTED, FILES, MARKDOWN, NEXT_TOKEN, RECORDED, STACK, TOKEN
 from toolchain.errors import ToolchainError
+from toolchain.review.command import titled
 from toolchain.review.comment import comment, marker
 from toolchain.review.markdown import LIMIT
 from toolchain.review.preview import Change, Message, Preview, Violation, read
+from toolchain.stack import Stack
 
 RECORDINGS = sorted(RECORDED.glob("*.jsonl"))
 RENDERER = MarkdownIt("commonmark").enable("table")
@@ -142,6 +144,36 @@ def test_mistakes_are_shown_and_no_plan_is_invented() -> None:
     assert "Policies" not in text
     cut_off = comment(read('{"sequence": 1, "cancelEvent": {}}'), STACK)
     assert "The preview ended before it had a plan." in cut_off
+
+
+def test_what_is_imported_is_told_with_what_changes_of_it() -> None:
+    """The engine imports a Service and updates it in one go: two events, and one entry."""
+    lines = []
+    for line in (RECORDED / "code.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        step = event.get("resourcePreEvent", {}).get("metadata", {})
+        if step.get("urn", "").endswith("Service::digits-service"):
+            diff = {"spec.selector.app": {"diffKind": "delete"}, "spec.ports[0].targetPort": {"diffKind": "update"}}
+            live = {**step["old"]["inputs"], "spec": {"selector": {"app": "old"}, "ports": [{"targetPort": 8501}]}}
+            step["old"]["inputs"] = live
+            lines.append(json.dumps({"resourcePreEvent": {"metadata": {**step, "op": "import"}}}))
+            step.update(op="update", detailedDiff=diff)
+        lines.append(json.dumps(event))
+    text = comment(read("\n".join(lines)), STACK, files=FILES)
+    assert "1 imported" in text
+    assert (
+        "- imported: Service `digits-service`\n"
+        "  - `spec.selector.app`: `old` → none\n"
+        "  - `spec.ports[0].targetPort`: `8501` → `http`" in text
+    )
+
+
+def test_a_renamed_model_is_called_as_in_the_stack_file() -> None:
+    models = {"numbers": {"renamedFrom": "digits"}, "iris": {}}
+    stack = Stack("dev", "shop", Path("/nowhere"), {"cluster": "local", "models": models}, None)
+    found = titled(recording("code"), stack)
+    assert {change.model for change in found.changes} == {"numbers"}
+    assert {change.model for change in recording("code").changes} == {"digits"}
 
 
 def test_what_the_preview_could_not_see_is_a_warning() -> None:

@@ -55,6 +55,14 @@ def test_the_pods_of_a_model_are_read_together_by_time() -> None:
     assert Cluster.asked[0] == {"timestamps": "true", "sinceSeconds": "600"}
 
 
+def test_the_pods_of_a_renamed_model_have_its_first_name() -> None:
+    models = {"numbers": {"renamedFrom": "digits"}, "iris": {}}
+    renamed = Stack("dev", "shop", Path("/nowhere"), {"cluster": "local", "models": models}, None)
+    with out.capture() as captured:
+        model_logs.show(renamed, "numbers", "10m", follow=False)
+    assert captured.get().splitlines() == ["digits-1 first", "digits-2 second", "digits-1 third"]
+
+
 def test_without_a_model_every_model_is_read() -> None:
     assert shown(None)[0] == "iris-1 of another model"
 

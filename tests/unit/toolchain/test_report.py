@@ -65,6 +65,14 @@ def test_a_model_is_read_from_prometheus() -> None:
     assert all("[240s]" in expression for expression in ask.asked if "rate(" in expression)
 
 
+def test_a_renamed_model_is_called_so_and_its_series_are_those_of_its_first_name() -> None:
+    ask = Answers(requests_total=[line(5.0)])
+    [model] = facts(stack(models={"numbers": {"renamedFrom": "digits"}}), ask, NOW).models
+    assert (model.name, model.requests) == ("numbers", 5.0)
+    assert any("digits" in expression for expression in ask.asked)
+    assert not any("numbers" in expression for expression in ask.asked)
+
+
 def test_what_ended_is_not_now() -> None:
     [model] = facts(stack(), Answers(requests_total=[line(5.0, 7.5, end=NOW - 600)]), NOW).models
     assert model.requests is None
