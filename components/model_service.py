@@ -35,26 +35,35 @@ class ModelServiceArgs:
 
 # What a Service has that this program does not set: the cluster's choice, or of whom one was adopted. An imported
 # object has it all in its inputs, and to take the address out of them would be to make the Service anew.
-_LEFT_ALONE = tuple(
-    f"spec.{name}"
-    for name in (
-        "allocateLoadBalancerNodePorts",
-        "clusterIP",
-        "clusterIPs",
-        "externalIPs",
-        "externalTrafficPolicy",
-        "healthCheckNodePort",
-        "internalTrafficPolicy",
-        "ipFamilies",
-        "ipFamilyPolicy",
-        "loadBalancerClass",
-        "loadBalancerIP",
-        "publishNotReadyAddresses",
-        "sessionAffinity",
-        "sessionAffinityConfig",
-        "trafficDistribution",
-    )
+_LEFT_ALONE = (
+    "clusterIP",
+    "clusterIPs",
+    "externalIPs",
+    "internalTrafficPolicy",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "publishNotReadyAddresses",
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "trafficDistribution",
 )
+# Of one that is reached from outside, and of a load balancer. The API server refuses them in any other.
+_LEFT_ALONE_OUTSIDE = ("externalTrafficPolicy",)
+_LEFT_ALONE_BALANCED = (
+    "allocateLoadBalancerNodePorts",
+    "healthCheckNodePort",
+    "loadBalancerClass",
+    "loadBalancerIP",
+)
+
+
+def _left_alone(config: ServiceConfig) -> list[str]:
+    fields = _LEFT_ALONE
+    if config.type != "ClusterIP":
+        fields += _LEFT_ALONE_OUTSIDE
+    if config.type == "LoadBalancer":
+        fields += _LEFT_ALONE_BALANCED
+    return [f"spec.{field}" for field in fields]
 
 
 class ModelService(pulumi.ComponentResource):
@@ -99,7 +108,7 @@ class ModelService(pulumi.ComponentResource):
                 parent=self,
                 protect=args.protect or None,
                 import_=args.adopted,
-                ignore_changes=[*_LEFT_ALONE],
+                ignore_changes=_left_alone(args.config),
             ),
         )
         self.service_name = service.metadata.apply(lambda metadata: metadata.name or "")

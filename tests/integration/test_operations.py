@@ -272,19 +272,19 @@ def test_two_operators_at_once(dev: Workspace, local_cluster: LocalCluster) -> N
 OLD_PODS, NEW_PODS = ("digits-old", "second-old"), ("digits-server", "second-server")
 
 
-def vision_file(proved: str, *, service: str = "digits-api", adopt: bool = True) -> str:
-    """A stack that takes over what kubectl and what Helm made."""
+def vision_file(proved: str, *, service: str = "digits-api", adopt: bool = True, type_: str = "NodePort") -> str:
+    """A stack that takes over what kubectl and what Helm made. `service` and its `type_` are what kubectl made."""
 
-    def model(service: str) -> dict[str, Any]:
-        address = {"name": service, "port": team.SERVICE_PORT, "portName": team.PORT_NAME, "type": "NodePort"}
+    def model(name: str, type_: str) -> dict[str, Any]:
+        address = {"name": name, "port": team.SERVICE_PORT, "portName": team.PORT_NAME, "type": type_}
         address |= {"adopt": True} if adopt else {}
-        return {"image": proved, "service": address, "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
+        return {"image": proved, "service": address, "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}}}
 
     settings = {
         "cluster": "local",
         "namespace": VISION,
         "createNamespace": False,
-        "models": {"digits": model(service), "second": model("second-api")},
+        "models": {"digits": model(service, type_), "second": model("second-api", "NodePort")},
     }
     return yaml.safe_dump({"config": {f"model-serving:{key}": value for key, value in settings.items()}})
 
@@ -315,7 +315,7 @@ def test_a_service_that_cannot_be_adopted_is_told_by_its_path(dev: Workspace, vi
     told = run(dev, "make preview STACK=vision", code=1)
     assert re.search(rf"models\.digits\.service\.name.*resource '{VISION}/digits' does not exist", told), told
     assert "Traceback" not in told
-    file.write_text(vision_file(image(dev, DEV)).replace("port: 8080", "port: 80").replace("NodePort", "ClusterIP"))
+    file.write_text(vision_file(image(dev, DEV), type_="ClusterIP").replace("port: 8080", "port: 80"))
     told = run(dev, "make up STACK=vision", code=1)
     for key in ("port: is 80, and the Service digits-api", "type: is ClusterIP, and the Service digits-api"):
         assert f"model-serving:models.digits.service.{key}" in told, told
@@ -359,6 +359,11 @@ def test_what_others_deployed_is_adopted_without_losing_a_request(dev: Workspace
     for load in (kubectls, helms):
         assert not load.failures
         assert load.right > 100
+    # What the team said of a Service that is reached from outside has no place in another.
+    file.write_text(vision_file(image(dev, DEV), adopt=False, type_="ClusterIP"))
+    run(dev, "make up STACK=vision")
+    settled(dev, VISION)
+    assert "externalTrafficPolicy" not in vision.spec("digits-api")
     run(dev, "make destroy STACK=vision")
     assert vision.kubectl("get", "deployments,services,pods", "--output=name", "--ignore-not-found").split() == []
     assert vision.kubectl("get", "namespace", VISION, "--output=name").strip() == f"namespace/{VISION}"

@@ -24,7 +24,7 @@ def workload(name: str, service: str, model: str, image: str) -> list[dict[str, 
         "env": [{"name": "MODEL_NAME", "value": model}, {"name": "PORT", "value": str(CONTAINER_PORT)}],
         "ports": [{"containerPort": CONTAINER_PORT}],
         "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": CONTAINER_PORT}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
     }
     return [
         {
