@@ -7,7 +7,7 @@ from toolchain import paths, shell, venv
 from toolchain.parts.install import bin_folder
 
 # Folders of tests that use the local services, which are one for all.
-ON_SERVICES = ("integration", "contract")
+IN_TURN = ("integration", "contract")
 
 # What make hands to what it runs.
 MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
@@ -24,21 +24,6 @@ def quick(*arguments: str) -> int:
     os.environ["PYTHONPYCACHEPREFIX"] = str(paths.cache() / "pycache")
     os.environ["PYTHONDONTWRITEBYTECODE"] = ""
     return _run("pytest", "-n", "2", "--dist", "worksteal", *arguments)
-
-
-def side_by_side(*arguments: str) -> int:
-    """Like ``pytest``, two files of tests at a time: most of the time they wait for a pod to become ready."""
-    # A command of one of them waits for that of the other.
-    os.environ["LOCK_TIMEOUT"] = "900"
-    try:
-        return _run("pytest", "-v", "-n", "2", "--dist", "loadfile", "-m", "not alone", *arguments)
-    finally:
-        del os.environ["LOCK_TIMEOUT"]
-
-
-def alone(*arguments: str) -> int:
-    """Like ``pytest``, with what ``side_by_side`` leaves out."""
-    return _run("pytest", "-v", "-m", "alone", *arguments)
 
 
 def bench(name: str, json: Path | None) -> int:

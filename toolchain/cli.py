@@ -271,11 +271,9 @@ def test(context: typer.Context) -> None:
     install(None)
     if context.args:
         raise typer.Exit(checks.pytest(*context.args))
-    folders = [f"tests/{folder}" for folder in checks.ON_SERVICES]
-    ended = [checks.quick("tests", *(f"--ignore={folder}" for folder in folders))]
-    with operations.started(stacks.load("dev"), Progress()):
-        ended += [checks.side_by_side(*folders), checks.alone(*folders)]
-    raise typer.Exit(max(ended))
+    # Those that share the local services come one after another, the others on both cores before them.
+    quick = checks.quick("tests", *(f"--ignore=tests/{folder}" for folder in checks.IN_TURN))
+    raise typer.Exit(checks.pytest("-v", *(f"tests/{folder}" for folder in checks.IN_TURN)) or quick)
 
 
 @app.command()

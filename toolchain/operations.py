@@ -2,8 +2,7 @@
 
 import tempfile
 import textwrap
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -142,18 +141,6 @@ def _start(stack: Stack, progress: Progress, addons: Collection[str] = ()) -> No
     local.install(progress, wanted)
     services.start(stack, progress, wanted, _prometheus_of(stack))
     engine.prepare_backend()
-
-
-@contextmanager
-def started(stack: Stack, progress: Progress) -> Iterator[None]:
-    """The services of a local stack for the block: those that run already, else started now and stopped afterwards."""
-    ran_before = services.any_running()
-    start(stack, progress)
-    try:
-        yield
-    finally:
-        if not ran_before:
-            down(stack, progress)
 
 
 def _prometheus_of(stack: Stack) -> str:

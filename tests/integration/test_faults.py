@@ -28,7 +28,7 @@ from tests.support.workspace import Workspace
 from toolchain import cluster as local
 from toolchain import paths
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 
 STACK = f"faults-{uuid.uuid4().hex[:6]}"
 KINDS = "deployments,services,configmaps,secrets,serviceaccounts"

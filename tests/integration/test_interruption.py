@@ -16,7 +16,7 @@ from tests.support.cluster import LocalCluster
 from tests.support.waiting import group_is_gone, wait_until
 from tests.support.workspace import copy_checkout
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 
 
 class Checkout:

@@ -16,7 +16,7 @@ import pytest
 from tests.unit.server.models import linear, write_linear, write_slow
 from tests.unit.server.running import Running, serving
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 
 SLOW = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [1.0]}]}
 

@@ -100,11 +100,6 @@ def stop(progress: Progress) -> list[str]:
     return stopped
 
 
-def any_running() -> bool:
-    """Whether any of the services runs."""
-    return any("running" in state for state in running().values())
-
-
 def running() -> dict[str, str]:
     """Each service by name and what it is doing: its pid, or why it is down."""
     data = paths.data()
