@@ -383,7 +383,7 @@ def test_a_renamed_model_stays_what_it_is_in_the_cluster(dev: Workspace, local_c
     outputs = json.loads(dev.pulumi("stack", "output", "--json", "--stack", STAGING).stdout)
     assert outputs["models"].keys() == {"numbers"}
     assert "numbers: model/digits/examples/0.json -> 0  right" in run(dev, "make predict MODEL=numbers STACK=staging")
-    assert "digits-server-" in run(dev, "make logs MODEL=numbers STACK=staging FOLLOW=no")
+    assert "digits-server-" in run(dev, "make logs MODEL=numbers STACK=staging FOLLOW=no SINCE=2h")
     # Without the line it would be another model.
     file.write_text(file.read_text().replace("      renamedFrom: digits\n", ""))
     assert {"create", "delete"} <= planned(dev, STAGING).keys()
