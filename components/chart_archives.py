@@ -1,13 +1,12 @@
 """Getting the archives of charts, and holding them against their digests before anything changes."""
 
 import hashlib
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components import programs
 from components.config import ConfigError, Problem
 from components.config.problems import Commands
 from components.errors import UserError
@@ -83,21 +82,15 @@ def _fetch(chart: ChartSource, commands: Commands) -> Problem | None:
 
 def _pull(chart: ChartSource, folder: Path) -> None:
     where = f"model-serving:{'.'.join(chart.path)}"
-    helm = shutil.which("helm")
-    if helm is None:
-        raise UserError(
-            f"{where}: a chart is fetched by the program helm, which is not on PATH -> install Helm 3: "
-            "https://helm.sh/docs/intro/install/"
-        )
-    done = subprocess.run(
-        [helm, *charts.pull_command(chart, folder)], capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    if done.returncode:
-        said = done.stderr.strip().removeprefix("Error: ") or f"helm ended with {done.returncode}"
+    helm = programs.find("helm", where, "a chart is fetched", programs.INSTALL["helm"])
+    try:
+        programs.run([helm, *charts.pull_command(chart, folder)])
+    except programs.ProgramFailed as error:
+        said = str(error).removeprefix("Error: ")
         raise UserError(
             f"{where}: {chart.chart} {chart.version} cannot be fetched: {said} -> check its name and version, and "
             "log in where it is private: helm registry login, or helm repo add with credentials"
-        )
+        ) from None
 
 
 def _is(archive: Path, digest: str) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from components.errors import UserError
 
-# Where people get the programs that look after images.
+# Where people get the programs that look after images, and the one that fetches charts.
 INSTALL = {
+    "helm": "install Helm 3: https://helm.sh/docs/intro/install/",
     "cosign": "install cosign 3: https://docs.sigstore.dev/cosign/system_config/installation/",
     "oras": "install oras: https://oras.land/docs/installation",
     "syft": "install syft: https://github.com/anchore/syft#installation",
