@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,12 @@ def attached(kind: str, stack: Stack, model: str) -> list[Any]:
     Raises ToolchainError for a model that is not deployed, and where the stack's key signed none of what there is.
     """
     step = f"{kind} of {model}"
-    models: Mapping[str, Any] = engine.outputs(stack).get("models", {}) if engine.exists(stack) else {}
-    if model not in models:
-        known = ", ".join(models) or "none"
-        raise ToolchainError(step, f"stack {stack.name} has not deployed it; its models: {known}", "Give MODEL=<name>.")
-    image, public_key = str(models[model]["image"]), _public_key(stack)
+    return attached_to(kind, stack, str(engine.deployed_model(stack, model, step)["image"]), step)
+
+
+def attached_to(kind: str, stack: Stack, image: str, step: str) -> list[Any]:
+    """As `attached`, of an image that is known already. Raises ToolchainError about ``step``."""
+    public_key = _public_key(stack)
     call = _Programs(stack, step)
     try:
         if public_key is not None:

@@ -209,6 +209,20 @@ def outputs(stack: Stack, other: str = "") -> dict[str, Any]:
     return json.loads(capture(stack, ["stack", "output", "--json", "--stack", other or stack.name]) or "{}")
 
 
+def deployed_models(stack: Stack) -> dict[str, dict[str, Any]]:
+    """What the stack's outputs say of each model; {} before its first update."""
+    return outputs(stack).get("models") or {} if exists(stack) else {}
+
+
+def deployed_model(stack: Stack, model: str, step: str) -> dict[str, Any]:
+    """What the stack's outputs say of a model. Raises ToolchainError, about ``step``, where it is not deployed."""
+    models = deployed_models(stack)
+    if model not in models:
+        known = ", ".join(models) or "none"
+        raise ToolchainError(step, f"stack {stack.name} has not deployed it; its models: {known}", "Give MODEL=<name>.")
+    return models[model]
+
+
 def policies(stack: Stack) -> list[str]:
     """The options that hold a stack against the project's policies, with the stack's own settings of them."""
     folder = stack.file.parent / _POLICIES

@@ -85,13 +85,10 @@ def served_image(workload: Mapping[str, Any]) -> str:
 
 def _deployed(stack: Stack, model: str, step: str) -> dict[str, Any]:
     """What the stack's outputs say of a model."""
-    models = engine.outputs(stack).get("models", {}) if engine.exists(stack) else {}
-    if model not in models:
-        known = ", ".join(models) or "none"
-        raise ToolchainError(step, f"stack {stack.name} has not deployed it; its models: {known}", "Give MODEL=<name>.")
-    if not _BY_DIGEST.match(str(models[model].get("image"))):
-        raise ToolchainError(step, f"the image of stack {stack.name} has no digest: {models[model].get('image')}")
-    return models[model]
+    deployed = engine.deployed_model(stack, model, step)
+    if not _BY_DIGEST.match(str(deployed.get("image"))):
+        raise ToolchainError(step, f"the image of stack {stack.name} has no digest: {deployed.get('image')}")
+    return deployed
 
 
 def _deployment(stack: Stack, model: str, step: str) -> dict[str, Any]:

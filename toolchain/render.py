@@ -97,7 +97,7 @@ def _images(stack: Stack) -> dict[str, str]:
     if not wanted:
         return {}
     try:
-        models = engine.outputs(stack).get("models") or {} if engine.exists(stack) else {}
+        models = engine.deployed_models(stack)
     except ToolchainError as error:
         models, why = {}, f": {error.why.splitlines()[0]}"
     else:

@@ -49,14 +49,16 @@ def scan(stack: Stack, model: str | None, database: Path | None) -> int:
     Raises ToolchainError where the stack has no such model, or where it cannot be scanned.
     """
     _programs(stack)
-    outputs: Mapping[str, Any] = engine.outputs(stack).get("models", {}) if engine.exists(stack) else {}
-    models = [model] if model else sorted(outputs)
+    if model:
+        models = {model: engine.deployed_model(stack, model, f"sbom of {model}")}
+    else:
+        models = engine.deployed_models(stack)
     if not models:
         raise ToolchainError("scan", f"stack {stack.name} has deployed no model", f"First: make up STACK={stack.name}")
     actionable = 0
-    for name in models:
-        listed = attestations.attached("sbom", stack, name)
-        image = str(outputs[name]["image"])
+    for name, deployed in sorted(models.items()):
+        image = str(deployed["image"])
+        listed = attestations.attached_to("sbom", stack, image, f"sbom of {name}")
         how = "the SBOM attached to it" if listed else "an SBOM made now"
         out.print(f"{name}: {image}, by {how}", markup=False)
         for document in listed or [attestations.make_sbom(image, stack)]:
