@@ -45,14 +45,6 @@ CANARIES = Canaries(*VALUES)
 
 
 @pytest.fixture(scope="module")
-def registry(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    registry = Registry(tmp_path_factory.mktemp("registry"), local_cluster.env)
-    registry.start()
-    yield registry
-    registry.kill()
-
-
-@pytest.fixture(scope="module")
 def workspace(
     local_cluster: LocalCluster, registry: Registry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workspace]:

@@ -33,14 +33,6 @@ INDEX_OF_REFERRERS = "application/vnd.oci.image.index.v1+json"
 
 
 @pytest.fixture(scope="module")
-def registry(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    registry = Registry(tmp_path_factory.mktemp("registry"), local_cluster.env)
-    registry.start()
-    yield registry
-    registry.kill()
-
-
-@pytest.fixture(scope="module")
 def workspace(
     local_cluster: LocalCluster, registry: Registry, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workspace]:
