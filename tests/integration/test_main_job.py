@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import LocalCluster, toolchain
+from tests.support.cluster import LocalCluster
 from tests.support.load import Load, examples, infer, label
 from tests.support.registry import Image
 from tests.support.tampering import with_one_flipped_byte, with_one_wrong_weight
@@ -29,9 +29,7 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     home = tmp_path_factory.mktemp("main-job")
     workspace = Workspace.create(home / "checkout", "dev", local_cluster.env, home / "state")
     workspace.set_config(namespace=NAMESPACE)
-    # `pulumi install` gets every plugin that the requirements bring, also that of stacks without a cluster.
-    toolchain("install", "docker-plugin")
-    workspace.pulumi("install")
+    workspace.install_as_a_user()
     workspace.pulumi("stack", "init", "dev")
     workspace.up()
     yield workspace

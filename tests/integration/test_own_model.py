@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.support.building import key_pair
-from tests.support.cluster import LocalCluster, toolchain
+from tests.support.cluster import LocalCluster
 from tests.support.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.integration
@@ -21,9 +21,7 @@ pytestmark = pytest.mark.integration
 def workspace(local_cluster: LocalCluster, tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace.create(tmp_path / "checkout", "dev", local_cluster.env, tmp_path / "state")
     workspace.set_config(namespace="own-model", models=None)
-    # `pulumi install` gets every plugin that the requirements bring, also that of stacks without a cluster.
-    toolchain("install", "docker-plugin")
-    workspace.pulumi("install")
+    workspace.install_as_a_user()
     workspace.pulumi("stack", "init", "dev")
     yield workspace
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev", check=False)
