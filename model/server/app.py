@@ -1,5 +1,6 @@
 """HTTP: routes, statuses and limits. One object, called by Granian for each request (RSGI)."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ BINARY_HEADER = "inference-header-content-length"
 """How much of a body is JSON, where binary tensors follow."""
 
 SMALL_BODY_BYTES = 16 << 10
-"""Bodies up to here are read in one go, and not counted while they arrive."""
+"""Bodies up to here are not counted."""
 
 _CLIENT_LEFT = 499
 """What nginx logs for it."""
@@ -121,11 +122,40 @@ class App:
     async def _answer(
         self, route: tuple[str, _Infer] | None, scope: Scope, headers: Headers, proto: HTTPProtocol
     ) -> _Answer:
+        held = 0
         try:
             if route is None:
                 return self._other(scope)
             _allow(scope, "POST")
-            return await self._counted_infer(route[1], headers, proto)
+            if headers.get("content-encoding", "identity") != "identity":
+                raise RequestError(415, "content-encoding is not supported; send the body as it is")
+            length = headers.get("content-length")
+            size = None if length is None else int(length)
+            if size is not None and size > self._settings.max_body_bytes:
+                raise _too_large(self._settings.max_body_bytes)
+            task = self.deadlines.begin()
+            try:
+                if size is not None and size <= SMALL_BODY_BYTES:
+                    body = await proto()
+                elif size is not None and self._engine.promise(size):
+                    held = size
+                    body = await proto()
+                else:
+                    body = bytearray()
+                    async for chunk in proto:
+                        self._engine.hold(len(chunk))
+                        held += len(chunk)
+                        body += chunk
+                        if len(body) > self._settings.max_body_bytes:
+                            raise _too_large(self._settings.max_body_bytes)
+            except asyncio.CancelledError:
+                if self.deadlines.late(task):
+                    seconds = self._settings.body_timeout_seconds
+                    raise RequestError(408, f"request body: not complete after {seconds:g} s") from None
+                raise
+            finally:
+                self.deadlines.end(task)
+            return await route[1](headers, body)
         except RequestError as error:
             return _refusal(error)
         except ProtocolClosed:
@@ -134,32 +164,6 @@ class App:
             trace = tracing.parse(headers.get("traceparent"))
             logs.failure(error, tracing.identity(tracing.request_id(headers.get(tracing.REQUEST_ID_HEADER)), trace))
             return _Answer(encode({"error": f"internal error: {type(error).__name__}"}), 500)
-
-    async def _counted_infer(self, infer: _Infer, headers: Headers, proto: HTTPProtocol) -> _Answer:
-        """Reads the body; one that is not small is counted as long as it is held."""
-        if headers.get("content-encoding", "identity") != "identity":
-            raise RequestError(415, "content-encoding is not supported; send the body as it is")
-        most = self._settings.max_body_bytes
-        length = headers.get("content-length")
-        if length is not None and int(length) > most:
-            raise _too_large(most)
-        held = 0
-        try:
-            with self.deadlines:
-                if length is not None and int(length) <= SMALL_BODY_BYTES:
-                    body = await proto()
-                else:
-                    body = bytearray()
-                    async for chunk in proto:
-                        self._engine.hold(len(chunk))
-                        held += len(chunk)
-                        body += chunk
-                        if len(body) > most:
-                            raise _too_large(most)
-            return await infer(headers, body)
-        except TimeoutError:
-            seconds = self._settings.body_timeout_seconds
-            raise RequestError(408, f"request body: not complete after {seconds:g} s") from None
         finally:
             if held:
                 self._engine.release(held)

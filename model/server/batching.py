@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -17,14 +17,19 @@ from .errors import RefusalError, RequestError
 from .protocol import decode_request
 from .tensors import InferRequest, Signature, Tensors
 
+T = TypeVar("T")
 Run = Callable[[Tensors, Sequence[str]], Tensors]
+Encode = Callable[[InferRequest, Tensors], T]
+
+_Kind = tuple[Any, ...]
+_Arrived = tuple[Callable[[], InferRequest], Encode[T], "asyncio.Future[T]", float]
+_Decoded = tuple[InferRequest, int, Encode[T], "asyncio.Future[T]"]
 
 
 @dataclass(slots=True)
 class _Waiting:
     request: InferRequest
     rows: int
-    small: bool
     answer: "asyncio.Future[Tensors]"
     since: float
 
@@ -41,9 +46,7 @@ class _Group:
 class Batcher:
     """Collects requests until there are `max_size` rows, or the first has waited `max_delay` seconds.
 
-    A batch that is due waits for a thread, and grows meanwhile; one of small requests to a `quick` model is computed in
-    the event loop. Without a delay it is of the requests that arrived while the loop was at work. All methods belong to
-    the event loop's thread.
+    A batch that is due waits for a thread, and grows meanwhile. All methods belong to the event loop's thread.
     """
 
     def __init__(
@@ -54,7 +57,6 @@ class Batcher:
         threads: int,
         max_size: int,
         max_delay: float,
-        quick: Callable[[], bool],
         observe_wait: Callable[[float], None],
     ) -> None:
         self._run = run
@@ -62,22 +64,18 @@ class Batcher:
         self._free = threads
         self._max_size = max_size
         self._max_delay = max_delay
-        self._quick = quick
         self._observe_wait = observe_wait
-        self._open: dict[tuple[Any, ...], _Group] = {}
-        self._due: deque[tuple[tuple[Any, ...], _Group]] = deque()
+        self._open: dict[_Kind, _Group] = {}
+        self._due: deque[tuple[_Kind, _Group]] = deque()
 
-    async def infer(self, request: InferRequest, *, small: bool = False) -> Tensors:
-        """The answers to one request. A `small` one may be computed in the event loop.
+    async def infer(self, request: InferRequest) -> Tensors:
+        """The answers to one request.
 
         Raises: RequestError: the model refuses this request, whatever it says of the others.
         """
         loop = asyncio.get_running_loop()
-        sizes = {len(values) for values in request.inputs.values()}
-        # Inputs of different lengths have no rows in common; they get a group of their own, that nothing joins.
-        rows = sizes.pop() if len(sizes) == 1 else self._max_size
-        waiting = _Waiting(request, rows, small, loop.create_future(), time.perf_counter())
-        key = tuple((name, values.shape[1:]) for name, values in sorted(request.inputs.items()))
+        key, rows = _kind(request, self._max_size)
+        waiting = _Waiting(request, rows, loop.create_future(), time.perf_counter())
         group = self._open.get(key)
         if group is not None and group.rows + rows > self._max_size:
             self._close(key, group)
@@ -92,21 +90,20 @@ class Batcher:
             self._close(key, group)
         return await waiting.answer
 
-    def _timed_out(self, key: tuple[Any, ...], group: _Group) -> None:
-        if self._free or self._at_once(group):
+    def _timed_out(self, key: "_Kind", group: _Group) -> None:
+        if self._free:
             self._close(key, group)
         else:
             # It stays open, so that it grows until a thread is free.
             self._due.append((key, group))
 
-    def _close(self, key: tuple[Any, ...], group: _Group) -> None:
+    def _close(self, key: "_Kind", group: _Group) -> None:
         """Takes no more requests into the group, and computes it as soon as a thread is free."""
         if group.timer is not None:
             group.timer.cancel()
         if self._open.get(key) is group:
             del self._open[key]
-        at_once = self._at_once(group)
-        if not self._free and not at_once:
+        if not self._free:
             if (key, group) not in self._due:
                 self._due.append((key, group))
             return
@@ -116,60 +113,172 @@ class Batcher:
         now = time.perf_counter()
         for waiting in requests:
             self._observe_wait(now - waiting.since)
-        if at_once:
-            self._answer(requests, self._compute(requests))
-            return
         self._free -= 1
-        computing = asyncio.get_running_loop().run_in_executor(self._executor, self._compute, requests)
+        batch = [(waiting.request, waiting.rows) for waiting in requests]
+        computing = asyncio.get_running_loop().run_in_executor(self._executor, _compute, self._run, batch)
         computing.add_done_callback(lambda done: self._computed(requests, done))
-
-    def _at_once(self, group: _Group) -> bool:
-        return self._quick() and all(waiting.small for waiting in group.requests)
 
     def _computed(self, requests: list[_Waiting], done: "asyncio.Future[list[Tensors | Exception]]") -> None:
         self._free += 1
         error = done.exception()
-        self._answer(requests, [error] * len(requests) if error else done.result())
+        answers = [error] * len(requests) if error else done.result()
+        for waiting, answer in zip(requests, answers, strict=True):
+            _settle(waiting.answer, answer)
         while self._due and self._free:
             self._close(*self._due.popleft())
 
-    def _answer(self, requests: list[_Waiting], answers: Sequence[Tensors | BaseException]) -> None:
-        for waiting, answer in zip(requests, answers, strict=True):
-            if waiting.answer.done():
-                continue
-            if isinstance(answer, BaseException):
-                waiting.answer.set_exception(answer)
-            else:
-                waiting.answer.set_result(answer)
 
-    def _compute(self, requests: list[_Waiting]) -> list[Tensors | Exception]:
-        """In a thread: an answer or an error for each request."""
-        if len(requests) > 1:
+class Burst(Generic[T]):
+    """Small requests to a quick model that arrived while the event loop was at work, or within `max_delay` seconds.
+
+    They are decoded, computed and encoded in the event loop, step by step for all of them: code that has just run runs
+    again in half the time. All methods belong to the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        executor: Executor,
+        *,
+        max_size: int,
+        max_delay: float,
+        large: int,
+        observe_wait: Callable[[float], None],
+    ) -> None:
+        """Answers of more than `large` numbers are encoded by the executor."""
+        self._run = run
+        self._executor = executor
+        self._max_size = max_size
+        self._max_delay = max_delay
+        self._large = large
+        self._observe_wait = observe_wait
+        self._arrived: list[_Arrived[T]] = []
+        self._timer: asyncio.Handle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have no answer yet."""
+        return len(self._arrived)
+
+    def answer(self, decode: Callable[[], InferRequest], encode: Encode[T]) -> "asyncio.Future[T]":
+        """decode -> model -> encode, soon. The future gets what they raise."""
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._timer = loop.call_later(self._max_delay, self._compute)
+        elif len(self._arrived) + 1 == self._max_size and self._max_delay:
+            self._timer.cancel()
+            self._timer = loop.call_soon(self._compute)
+        future = loop.create_future()
+        self._arrived.append((decode, encode, future, time.perf_counter()))
+        return future
+
+    def _compute(self) -> None:
+        # No more at once: what else there is to do, such as to answer probes, has its turn in between.
+        arrived, self._arrived = self._arrived[: self._max_size], self._arrived[self._max_size :]
+        self._timer = asyncio.get_running_loop().call_soon(self._compute) if self._arrived else None
+        now = time.perf_counter()
+        batches: dict[_Kind, list[_Decoded[T]]] = {}
+        for decode, encode, future, since in arrived:
+            if future.done():
+                continue  # who asked has left
+            self._observe_wait(now - since)
             try:
-                return self._together([waiting.request for waiting in requests], [w.rows for w in requests])
+                request = decode()
             except Exception as error:
-                # One of them may be to blame; which one, shows when they are computed alone.
-                logs.event(logging.DEBUG, "batch split", requests=len(requests), error=type(error).__name__)
-        return [self._alone(waiting.request) for waiting in requests]
+                future.set_exception(error)
+                continue
+            key, rows = _kind(request, self._max_size)
+            batches.setdefault(key, []).append((request, rows, encode, future))
+        for batch in batches.values():
+            for part in _parts(batch, self._max_size):
+                answers = _compute(self._run, [(request, rows) for request, rows, _, _ in part])
+                for (request, _, encode, future), outputs in zip(part, answers, strict=True):
+                    self._encode(request, encode, future, outputs)
 
-    def _together(self, requests: list[InferRequest], rows: list[int]) -> list[Tensors | Exception]:
-        outputs = list(dict.fromkeys(name for request in requests for name in request.outputs))
-        inputs = concatenated([request.inputs for request in requests])
-        together = self._run(inputs, outputs)
-        if any(len(values) != sum(rows) for values in together.values()):
-            raise ValueError("the answer has another number of rows than the batch")
-        answers: list[Tensors | Exception] = []
-        start = 0
-        for request, count in zip(requests, rows, strict=True):
-            answers.append({name: together[name][start : start + count] for name in request.outputs})
-            start += count
-        return answers
-
-    def _alone(self, request: InferRequest) -> Tensors | Exception:
+    def _encode(
+        self, request: InferRequest, encode: Encode[T], future: "asyncio.Future[T]", outputs: Tensors | Exception
+    ) -> None:
+        if isinstance(outputs, Exception):
+            future.set_exception(outputs)
+            return
+        size = 0
+        for values in outputs.values():
+            size += values.size
+        if size > self._large:
+            encoding = asyncio.get_running_loop().run_in_executor(self._executor, encode, request, outputs)
+            encoding.add_done_callback(lambda done: _settle(future, done.exception() or done.result()))
+            return
         try:
-            return self._run(request.inputs, request.outputs)
+            future.set_result(encode(request, outputs))
         except Exception as error:
-            return error
+            future.set_exception(error)
+
+
+def _kind(request: InferRequest, most: int) -> "tuple[_Kind, int]":
+    """What the requests of a batch have in common, and the rows of this one."""
+    inputs = request.inputs
+    if len(inputs) == 1:
+        [(name, values)] = inputs.items()
+        return (name, values.shape[1:]), len(values)
+    sizes = {len(values) for values in inputs.values()}
+    # Inputs of different lengths have no rows in common; they get a batch of their own, that nothing joins.
+    rows = sizes.pop() if len(sizes) == 1 else most
+    return tuple((name, values.shape[1:]) for name, values in sorted(inputs.items())), rows
+
+
+def _parts(batch: "list[_Decoded[T]]", most: int) -> "Iterator[list[_Decoded[T]]]":
+    """The requests in parts of up to `most` rows, or of one request."""
+    part: list[_Decoded[T]] = []
+    size = 0
+    for decoded in batch:
+        if part and size + decoded[1] > most:
+            yield part
+            part, size = [], 0
+        part.append(decoded)
+        size += decoded[1]
+    yield part
+
+
+def _compute(run: Run, batch: list[tuple[InferRequest, int]]) -> list[Tensors | Exception]:
+    """An answer or an error for each request, of which the numbers of rows are given."""
+    if len(batch) > 1:
+        try:
+            return _together(run, batch)
+        except Exception as error:
+            # One of them may be to blame; which one, shows when they are computed alone.
+            logs.event(logging.DEBUG, "batch split", requests=len(batch), error=type(error).__name__)
+    return [_alone(run, request) for request, _ in batch]
+
+
+def _together(run: Run, batch: list[tuple[InferRequest, int]]) -> list[Tensors | Exception]:
+    outputs = list(dict.fromkeys(name for request, _ in batch for name in request.outputs))
+    together = run(concatenated([request.inputs for request, _ in batch]), outputs)
+    total = sum(rows for _, rows in batch)
+    if any(len(values) != total for values in together.values()):
+        raise ValueError("the answer has another number of rows than the batch")
+    answers: list[Tensors | Exception] = []
+    start = 0
+    for request, rows in batch:
+        answers.append({name: together[name][start : start + rows] for name in request.outputs})
+        start += rows
+    return answers
+
+
+def _alone(run: Run, request: InferRequest) -> Tensors | Exception:
+    try:
+        return run(request.inputs, request.outputs)
+    except Exception as error:
+        return error
+
+
+def _settle(future: "asyncio.Future[Any]", outcome: object) -> None:
+    """Gives an outcome, or raises it, to whoever still waits."""
+    if future.done():
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def concatenated(parts: Sequence[Tensors]) -> Tensors:

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from types import TracebackType
 
 
 class Deadlines:
-    """`with deadlines:` around what a task awaits. TimeoutError once it took longer than `seconds`, or a tenth more.
+    """`begin`, await, and `end` in any case. The task is cancelled once it took longer than `seconds`, or a tenth more.
 
-    asyncio.timeout does the same for a single wait, at the price of a timer that is hardly ever needed.
+    Whoever is cancelled asks with `late` whether it was for that. asyncio.timeout does the same for a single wait, at
+    the price of a timer that is hardly ever needed.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -26,21 +26,22 @@ class Deadlines:
                     self._late.add(task)
                     task.cancel()
 
-    def __enter__(self) -> None:
+    def begin(self) -> "asyncio.Task[object]":
+        """The running task waits from now on. It must not wait already."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("no task waits")
         self._waiting[task] = time.monotonic()
+        return task
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("no task waits")
+    def end(self, task: "asyncio.Task[object]") -> None:
+        """The task, as `begin` gave it, does not wait any more."""
         del self._waiting[task]
-        if task in self._late:
-            self._late.discard(task)
-            # Where somebody else has cancelled it too, it stays cancelled.
-            if task.uncancel() == 0 and isinstance(error, asyncio.CancelledError):
-                raise TimeoutError from error
+        self._late.discard(task)
+
+    def late(self, task: "asyncio.Task[object]") -> bool:
+        """Whether a task that was cancelled is late. Then it goes on, unless somebody else has cancelled it too."""
+        if task not in self._late:
+            return False
+        self._late.discard(task)
+        return task.uncancel() == 0

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from .batching import Batcher
+from .batching import Batcher, Burst, Encode
 from .errors import overloaded
 from .metrics import Metrics
 from .model import Model
@@ -15,7 +15,6 @@ from .tensors import InferRequest, Tensors
 
 T = TypeVar("T")
 Decode = Callable[[], InferRequest]
-Encode = Callable[[InferRequest, Tensors], T]
 
 AT_ONCE_BYTES = 16 << 10
 AT_ONCE_SECONDS = 0.001
@@ -31,18 +30,23 @@ class Engine:
         """Requests to infer from their head to their answer."""
         self.taken = 0
         """All that ever were in flight."""
-        self.queued = 0
-        """Requests that arrived whole and have no answer yet."""
         self.buffered = 0
         """Bytes of large requests that arrived, and have no answer yet."""
         self._settings = settings
         self._executor = executor
         self._model: Model | None = None
         self._batcher: Batcher | None = None
+        self._burst: Burst[Any] | None = None
+        self._waiting = 0
         self._pace = 1.0
         self._metrics = metrics
         metrics.in_flight.set_function(lambda: self.in_flight)
         metrics.queued.set_function(lambda: self.queued)
+
+    @property
+    def queued(self) -> int:
+        """Requests that arrived whole and have no answer yet."""
+        return self._waiting + (self._burst.waiting if self._burst else 0)
 
     @property
     def model(self) -> Model | None:
@@ -59,7 +63,14 @@ class Engine:
                 threads=self._settings.threads,
                 max_size=self._settings.max_batch_size,
                 max_delay=self._settings.max_batch_delay_seconds,
-                quick=lambda: self._pace <= AT_ONCE_SECONDS,
+                observe_wait=self._metrics.queue_seconds.observe,
+            )
+            self._burst = Burst(
+                self._run,
+                self._executor,
+                max_size=self._settings.max_batch_size,
+                max_delay=self._settings.max_batch_delay_seconds,
+                large=AT_ONCE_BYTES,
                 observe_wait=self._metrics.queue_seconds.observe,
             )
         self._session_run = model.session.run
@@ -80,30 +91,46 @@ class Engine:
             raise overloaded(f"overloaded: {self.buffered} bytes of large requests wait for an answer")
         self.buffered += size
 
+    def promise(self, size: int) -> bool:
+        """Counts bytes before they arrive, which can then be read in one go; `release` them. False: hold them instead.
+
+        Clients that announce much and send it slowly get half of the room in this way, and no more.
+        """
+        if self.buffered + size > self._settings.max_buffered_bytes // 2:
+            return False
+        self.buffered += size
+        return True
+
     def release(self, size: int) -> None:
-        """The opposite of `hold`."""
+        """The opposite of `hold` and `promise`."""
         self.buffered -= size
 
-    async def answer(self, size: int, decode: Decode, encode: Encode[T]) -> T:
+    def answer(self, size: int, decode: Decode, encode: Encode[T]) -> Awaitable[T]:
         """decode -> model -> encode, for a request of `size` bytes.
 
-        Raises: RequestError: 503: too many wait already; and what decode, encode and the model raise.
+        Raises, at once or when it is awaited: RequestError: 503: too many wait already; and what decode, encode and the
+        model raise.
         """
         if self.queued >= self._settings.max_queue:
             raise overloaded(f"overloaded: {self.queued} requests wait for an answer")
-        arrived = time.perf_counter()
-        if self._batcher is None and size <= AT_ONCE_BYTES and self._pace <= AT_ONCE_SECONDS:
-            # It waits for nobody, and nobody can look meanwhile: it need not be counted as waiting.
-            return self._whole(arrived, decode, encode)
-        self.queued += 1
+        if size <= AT_ONCE_BYTES and self._pace <= AT_ONCE_SECONDS:
+            return self._burst.answer(decode, encode) if self._burst else self._at_once(decode, encode)
+        return self._in_turn(size, decode, encode)
+
+    async def _at_once(self, decode: Decode, encode: Encode[T]) -> T:
+        # It waits for nobody, and nobody can look meanwhile: it need not be counted as waiting.
+        return self._whole(time.perf_counter(), decode, encode)
+
+    async def _in_turn(self, size: int, decode: Decode, encode: Encode[T]) -> T:
+        self._waiting += 1
         try:
             if self._batcher is not None:
                 return await self._batched(self._batcher, size, decode, encode)
             # In a thread, so that probes are answered while the model computes, which it does without Python's lock.
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self._whole, arrived, decode, encode)
+            return await loop.run_in_executor(self._executor, self._whole, time.perf_counter(), decode, encode)
         finally:
-            self.queued -= 1
+            self._waiting -= 1
 
     def _whole(self, arrived: float, decode: Decode, encode: Encode[T]) -> T:
         self._metrics.queue_seconds.observe(time.perf_counter() - arrived)
@@ -111,17 +138,13 @@ class Engine:
         return encode(request, self._run(request.inputs, request.outputs))
 
     async def _batched(self, batcher: Batcher, size: int, decode: Decode, encode: Encode[T]) -> T:
-        if size <= AT_ONCE_BYTES:
-            request = decode()
-            outputs = await batcher.infer(request, small=True)
-        else:
-            loop = asyncio.get_running_loop()
-            request = await loop.run_in_executor(self._executor, decode)
-            outputs = await batcher.infer(request)
+        loop = asyncio.get_running_loop()
+        request = decode() if size <= AT_ONCE_BYTES else await loop.run_in_executor(self._executor, decode)
+        outputs = await batcher.infer(request)
         # A small request may have a large answer.
         if sum(values.size for values in outputs.values()) <= AT_ONCE_BYTES:
             return encode(request, outputs)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, encode, request, outputs)
+        return await loop.run_in_executor(self._executor, encode, request, outputs)
 
     def _run(self, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
         """In any thread: the model, measured."""

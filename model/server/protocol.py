@@ -139,20 +139,23 @@ def _usual_request(body: bytes | bytearray | msgspec.Raw, signature: Signature) 
     if len(signature.inputs) != 1:
         return None
     spec = signature.inputs[0]
+    decoder, where = _usual_decoder(spec)
     try:
-        request = _usual_decoder(spec).decode(body)
+        request = decoder.decode(body)
     except (ValueError, RecursionError):
         return None
     tensor = request.inputs[0]
-    where = f"input {spec.name!r}"
     check_shape(tensor.shape, spec, where)
     values = _flat(tensor.data, spec, tensor.shape, where)
     return InferRequest(id=request.id, inputs={spec.name: values}, outputs=signature.output_names)
 
 
 @cache
-def _usual_decoder(spec: TensorSpec) -> msgspec.json.Decoder[Any]:
-    """Takes requests for a model with this single input, of the usual form. Bounded: a process serves one model."""
+def _usual_decoder(spec: TensorSpec) -> tuple[msgspec.json.Decoder[Any], str]:
+    """Takes requests for a model with this single input, of the usual form; and how messages name the input.
+
+    Bounded: a process serves one model.
+    """
     element, _ = DATATYPES[spec.datatype]
     tensor = msgspec.defstruct(
         "UsualTensor",
@@ -165,7 +168,7 @@ def _usual_decoder(spec: TensorSpec) -> msgspec.json.Decoder[Any]:
         ],
     )
     fields = [("inputs", tuple[tensor]), ("id", str | None, None), ("parameters", None, None), ("outputs", None, None)]
-    return msgspec.json.Decoder(msgspec.defstruct("UsualBody", fields))
+    return msgspec.json.Decoder(msgspec.defstruct("UsualBody", fields)), f"input {spec.name!r}"
 
 
 def decode_tensor(tensor: Tensor, spec: TensorSpec, where: str) -> NDArray[Any]:
@@ -232,13 +235,14 @@ def encode_response(
     binary: list[bytes] = []
     for name, values in outputs.items():
         tensor: dict[str, Any] = {"name": name, "datatype": datatypes[name], "shape": values.shape}
-        if finite or name not in request.binary_outputs:
-            check_answer(name, values)
         if name in request.binary_outputs:
+            if finite:
+                check_answer(name, values)
             binary.append(to_binary(values))
             tensor["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
-            tensor["data"] = values.ravel().tolist()
+            tensor["data"] = numbers = values.ravel().tolist()
+            check_answer(name, values, numbers)
         tensors.append(tensor)
     answer: dict[str, Any] = {"model_name": model_name, "model_version": model_version, "outputs": tensors}
     if request.id is not None:
@@ -247,9 +251,12 @@ def encode_response(
     return (b"".join((body, *binary)), len(body)) if binary else (body, None)
 
 
-def check_answer(name: str, values: NDArray[Any]) -> None:
-    """Raises: RequestError: 422: the model's answer is not finite."""
-    if not_finite(values):
+def check_answer(name: str, values: NDArray[Any], numbers: list[Any] | None = None) -> None:
+    """`numbers` are the values as a list, where there is one.
+
+    Raises: RequestError: 422: the model's answer is not finite.
+    """
+    if not_finite(values, numbers):
         raise RequestError(422, f"output {name!r}: the model's answer to these inputs is NaN or infinite")
 
 

@@ -156,12 +156,12 @@ def from_numbers(values: Sequence[Any], spec: TensorSpec, where: str) -> NDArray
     return np.frombuffer(data, dtype=DATATYPES[spec.datatype][1])
 
 
-def not_finite(values: NDArray[Any]) -> bool:
-    """Whether floating-point values hold NaN or infinity."""
+def not_finite(values: NDArray[Any], numbers: list[Any] | None = None) -> bool:
+    """Whether floating-point values hold NaN or infinity. `numbers` are the same as a list, where there is one."""
     if values.dtype.kind != "f":
         return False
     # A sum shows it: most often all is well, and it is finite.
-    total = sum(values.ravel().tolist()) if values.size <= _FEW else np.vdot(values, values)
+    total = sum(numbers or values.ravel().tolist()) if values.size <= _FEW else np.vdot(values, values)
     return not math.isfinite(total) and not np.isfinite(values).all()
 
 

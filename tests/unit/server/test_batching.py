@@ -1,16 +1,18 @@
 """Requests that arrive together are computed together, and nobody can tell by the answers."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
 from model.exporter import contract as exporter_contract
-from model.server.batching import Batcher
+from model.server.batching import Batcher, Burst
 from model.server.errors import RefusalError, RequestError
 from model.server.model import load
 from model.server.tensors import InferRequest, Tensors
@@ -46,19 +48,15 @@ async def ask(
     quick: bool = False,
     leave: int | None = None,
 ) -> list:
-    """The answers or errors; the client of request `leave` leaves before it is computed. Where it is `quick`, no thread
-    is free, ever."""
+    """The answers or errors; the client of request `leave` leaves before it is computed."""
     with ThreadPoolExecutor(1) as executor:
-        batcher = Batcher(
-            model,
-            executor,
-            threads=0 if quick else 1,
-            max_size=max_size,
-            max_delay=max_delay,
-            quick=lambda: quick,
-            observe_wait=lambda seconds: None,
-        )
-        tasks = [asyncio.create_task(batcher.infer(one, small=True)) for one in requests]
+        limits: dict[str, Any] = {"max_size": max_size, "max_delay": max_delay, "observe_wait": lambda seconds: None}
+        if quick:
+            burst: Burst[Tensors] = Burst(model, executor, large=1000, **limits)
+            tasks = [burst.answer(lambda one=one: one, lambda _, outputs: outputs) for one in requests]
+        else:
+            batcher = Batcher(model, executor, threads=1, **limits)
+            tasks = [asyncio.create_task(batcher.infer(one)) for one in requests]
         await asyncio.sleep(0)
         if leave is not None:
             tasks[leave].cancel()
@@ -69,9 +67,10 @@ def rows(answer: Tensors, name: str = "y") -> list[float]:
     return answer[name][:, 0].tolist()
 
 
-def test_requests_that_wait_are_one_batch_and_each_gets_its_own_rows() -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_requests_that_wait_are_one_batch_and_each_gets_its_own_rows(quick: bool) -> None:
     model = Doubling()
-    answers = asyncio.run(ask(model, [request(1), request(2, 3), request(4)]))
+    answers = asyncio.run(ask(model, [request(1), request(2, 3), request(4)], quick=quick))
     assert [rows(answer) for answer in answers] == [[2], [4, 6], [8]]
     assert model.batches == [4]
 
@@ -90,33 +89,39 @@ def test_a_request_beyond_the_size_goes_alone() -> None:
     assert sorted(model.batches) == [1, 4]
 
 
-def test_other_shapes_do_not_mix() -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_other_shapes_do_not_mix(quick: bool) -> None:
     model = Doubling()
-    answers = asyncio.run(ask(model, [request(1), request(2, width=3), request(3), request(4, width=3)]))
+    answers = asyncio.run(ask(model, [request(1), request(2, width=3), request(3), request(4, width=3)], quick=quick))
     assert [answer["y"].shape for answer in answers] == [(1, 1), (1, 3), (1, 1), (1, 3)]
     assert [rows(answer) for answer in answers] == [[2], [4], [6], [8]]
     assert model.batches == [2, 2]
 
 
-def test_each_gets_the_outputs_it_asked_for() -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_each_gets_the_outputs_it_asked_for(quick: bool) -> None:
     model = Doubling()
-    answers = asyncio.run(ask(model, [request(1), request(2, outputs=["n"]), request(3, outputs=["n", "y"])]))
+    answers = asyncio.run(
+        ask(model, [request(1), request(2, outputs=["n"]), request(3, outputs=["n", "y"])], quick=quick)
+    )
     assert [list(answer) for answer in answers] == [["y"], ["n"], ["n", "y"]]
     assert rows(answers[1], "n") == [4]
     assert model.batches == [3]
 
 
-def test_one_bad_request_spoils_no_other() -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_one_bad_request_spoils_no_other(quick: bool) -> None:
     model = Doubling()
-    first, bad, last = asyncio.run(ask(model, [request(1), request(13), request(3)]))
+    first, bad, last = asyncio.run(ask(model, [request(1), request(13), request(3)], quick=quick))
     assert isinstance(bad, RequestError)
     assert (rows(first), rows(last)) == ([2], [6])
     assert model.batches == [3, 1, 1, 1]
 
 
-def test_who_left_is_not_computed_and_the_others_are() -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_who_left_is_not_computed_and_the_others_are(quick: bool) -> None:
     model = Doubling()
-    first, left, last = asyncio.run(ask(model, [request(1), request(2), request(3)], leave=1))
+    first, left, last = asyncio.run(ask(model, [request(1), request(2), request(3)], leave=1, quick=quick))
     assert isinstance(left, asyncio.CancelledError)
     assert (rows(first), rows(last)) == ([2], [6])
     assert model.batches == [2]
@@ -129,6 +134,68 @@ def test_a_quick_model_needs_no_thread_and_takes_what_arrived_together() -> None
     assert isinstance(bad, RequestError)
     assert (rows(first), rows(third), rows(last)) == ([2], [6], [8, 10])
     assert model.batches == [5, 1, 1, 1, 2]
+
+
+def bursts(model: Doubling, *, max_size: int = 8, large: int = 1000) -> Burst[str]:
+    """Of a quick model, with a thread for large answers that nobody ends."""
+    nothing = ThreadPoolExecutor(1, thread_name_prefix="large")
+    return Burst(model, nothing, max_size=max_size, max_delay=0, large=large, observe_wait=lambda seconds: None)
+
+
+def test_a_request_that_cannot_be_decoded_or_answered_spoils_no_other() -> None:
+    async def main() -> list[str | BaseException]:
+        burst = bursts(model)
+
+        def refuse(*_: object) -> Any:
+            raise RequestError(400, "not this one")
+
+        answers = [
+            burst.answer(lambda: request(1), lambda _, outputs: str(rows(outputs))),
+            burst.answer(refuse, lambda _, outputs: str(rows(outputs))),
+            burst.answer(lambda: request(3), refuse),
+            burst.answer(lambda: request(4), lambda _, outputs: str(rows(outputs))),
+        ]
+        assert burst.waiting == 4
+        return await asyncio.gather(*answers, return_exceptions=True)
+
+    model = Doubling()
+    first, undecoded, unanswered, last = asyncio.run(main())
+    assert (first, last) == ("[2.0]", "[8.0]")
+    assert isinstance(undecoded, RequestError)
+    assert isinstance(unanswered, RequestError)
+    assert model.batches == [3]
+
+
+def test_a_large_answer_is_encoded_in_a_thread_and_may_fail_there() -> None:
+    async def main() -> list[str | BaseException]:
+        burst = bursts(Doubling(), large=2)
+
+        def refuse(*_: object) -> Any:
+            raise RequestError(422, threading.current_thread().name)
+
+        answers = [
+            burst.answer(lambda: request(1, 2), lambda *_: threading.current_thread().name),
+            burst.answer(lambda: request(1, 2, 3), lambda *_: threading.current_thread().name),
+            burst.answer(lambda: request(1, 2, 3), refuse),
+        ]
+        return await asyncio.gather(*answers, return_exceptions=True)
+
+    small, large, refused = asyncio.run(main())
+    assert (small, large) == (threading.main_thread().name, "large_0")
+    assert isinstance(refused, RequestError)
+    assert str(refused) == "large_0"
+
+
+def test_many_requests_leave_the_event_loop_to_others_in_between() -> None:
+    async def main() -> int:
+        burst = bursts(model, max_size=2)
+        answers = [burst.answer(lambda: request(1), lambda *_: "") for _ in range(6)]
+        await answers[0]
+        return sum(answer.done() for answer in answers)
+
+    model = Doubling()
+    assert asyncio.run(main()) < 6
+    assert model.batches[0] == 2
 
 
 @pytest.mark.parametrize("quick", [False, True])

@@ -14,8 +14,15 @@ def run(seconds: float, wait: Callable[[], Awaitable[object]]) -> object:
         watching = asyncio.create_task(deadlines.watch())
 
         async def limited() -> object:
-            with deadlines:
+            task = deadlines.begin()
+            try:
                 return await wait()
+            except asyncio.CancelledError:
+                if deadlines.late(task):
+                    raise TimeoutError from None
+                raise
+            finally:
+                deadlines.end(task)
 
         task = asyncio.create_task(limited())
         try:
@@ -47,11 +54,14 @@ def test_another_error_stays_what_it_is() -> None:
 
 def test_what_someone_else_cancels_is_cancelled() -> None:
     async def main() -> None:
-        with Deadlines(10):
-            task = asyncio.current_task()
-            assert task is not None
-            asyncio.get_running_loop().call_soon(task.cancel)
+        deadlines = Deadlines(10)
+        task = deadlines.begin()
+        asyncio.get_running_loop().call_soon(task.cancel)
+        try:
             await asyncio.sleep(10)
+        finally:
+            assert not deadlines.late(task)
+            deadlines.end(task)
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(main())

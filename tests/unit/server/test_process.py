@@ -174,9 +174,9 @@ def test_draining_has_an_end(tmp_path: Path) -> None:
     assert json.loads(server.output.splitlines()[-1])["abandoned"] == 1
 
 
-def wait_for_in_flight(client: httpx.Client) -> None:
+def wait_for_in_flight(client: httpx.Client, count: int = 1) -> None:
     deadline = time.monotonic() + 30
-    while " 1.0" not in next(line for line in client.get("/metrics").text.splitlines() if "_in_flight{" in line):
+    while f" {count}.0" not in next(line for line in client.get("/metrics").text.splitlines() if "_in_flight{" in line):
         assert time.monotonic() < deadline, "no request arrived"
 
 
@@ -232,6 +232,22 @@ def test_answers_that_nobody_fetches_are_bounded(tmp_path: Path) -> None:
             closed.close()
 
 
+def test_who_announces_much_and_sends_little_leaves_room_to_others(tmp_path: Path) -> None:
+    body, headers = large_request()
+    limits = {"MAX_BODY_BYTES": "2000000", "MAX_BUFFERED_BYTES": "4000000", "BODY_TIMEOUT_SECONDS": "3600"}
+    with serving(write_linear(tmp_path / "model"), tmp_path / "run", **limits) as server:
+        head = "POST /v2/models/linear/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n"
+        slow = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(4)]
+        for connection in slow:
+            connection.sendall(head.encode() + b" ")
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            wait_for_in_flight(client, len(slow))
+            for _ in range(3):
+                assert client.post("/v2/models/linear/infer", content=body, headers=headers).status_code == 200
+        for connection in slow:
+            connection.close()
+
+
 def test_who_does_not_fetch_an_answer_is_cut_off(tmp_path: Path) -> None:
     limits = {"MAX_BODY_BYTES": "2000000", "BODY_TIMEOUT_SECONDS": "1"}
     with serving(write_linear(tmp_path / "model"), tmp_path / "run", **limits) as server:
@@ -266,9 +282,11 @@ def test_grpc_answers_that_nobody_fetches_are_bounded(tmp_path: Path) -> None:
         for _ in range(5):
             assert len(list(infer(request))) == 1
         # Each is 1.5 MB, and a megabyte of answer.
-        unread = [infer(request) for _ in range(5)]
-        for call in unread:
-            call.initial_metadata()
+        unread = []
+        for _ in range(5):
+            unread.append(infer(request))
+            # It is answered, or refused: the next one is not held beside it.
+            unread[-1].initial_metadata()
         refused = []
         for call in unread:
             try:
