@@ -132,7 +132,8 @@ class Burst(Generic[T]):
     """Small requests to a quick model that arrived while the event loop was at work, or within `max_delay` seconds.
 
     They are decoded, computed and encoded in the event loop, step by step for all of them: code that has just run runs
-    again in half the time. All methods belong to the event loop's thread.
+    again in half the time. As long as more arrive with each turn of the loop, and others are on their way, they wait
+    for those. All methods belong to the event loop's thread.
     """
 
     def __init__(
@@ -143,15 +144,18 @@ class Burst(Generic[T]):
         max_size: int,
         max_delay: float,
         large: int,
+        in_flight: Callable[[], int],
         observe_wait: Callable[[float], None],
     ) -> None:
-        """Answers of more than `large` numbers are encoded by the executor."""
+        """Answers of more than `large` numbers are encoded by the executor. `in_flight`: requests that have begun."""
         self._run = run
         self._executor = executor
         self._max_size = max_size
         self._max_delay = max_delay
         self._large = large
+        self._in_flight = in_flight
         self._observe_wait = observe_wait
+        self._seen = 0
         self._arrived: list[_Arrived[T]] = []
         self._timer: asyncio.Handle | None = None
 
@@ -164,7 +168,8 @@ class Burst(Generic[T]):
         """decode -> model -> encode, soon. The future gets what they raise."""
         loop = asyncio.get_running_loop()
         if self._timer is None:
-            self._timer = loop.call_later(self._max_delay, self._compute)
+            delay = self._max_delay
+            self._timer = loop.call_later(delay, self._compute) if delay else loop.call_soon(self._compute)
         elif len(self._arrived) + 1 == self._max_size and self._max_delay:
             self._timer.cancel()
             self._timer = loop.call_soon(self._compute)
@@ -173,6 +178,12 @@ class Burst(Generic[T]):
         return future
 
     def _compute(self) -> None:
+        here = len(self._arrived)
+        if self._seen < here < min(self._max_size, self._in_flight()):
+            self._seen = here
+            self._timer = asyncio.get_running_loop().call_soon(self._compute)
+            return
+        self._seen = 0
         # No more at once: what else there is to do, such as to answer probes, has its turn in between.
         arrived, self._arrived = self._arrived[: self._max_size], self._arrived[self._max_size :]
         self._timer = asyncio.get_running_loop().call_soon(self._compute) if self._arrived else None

@@ -71,6 +71,7 @@ class Engine:
                 max_size=self._settings.max_batch_size,
                 max_delay=self._settings.max_batch_delay_seconds,
                 large=AT_ONCE_BYTES,
+                in_flight=lambda: self.in_flight,
                 observe_wait=self._metrics.queue_seconds.observe,
             )
         self._session_run = model.session.run

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ async def ask(
     with ThreadPoolExecutor(1) as executor:
         limits: dict[str, Any] = {"max_size": max_size, "max_delay": max_delay, "observe_wait": lambda seconds: None}
         if quick:
-            burst: Burst[Tensors] = Burst(model, executor, large=1000, **limits)
+            burst: Burst[Tensors] = Burst(model, executor, large=1000, in_flight=lambda: 0, **limits)
             tasks = [burst.answer(lambda one=one: one, lambda _, outputs: outputs) for one in requests]
         else:
             batcher = Batcher(model, executor, threads=1, **limits)
@@ -136,27 +137,36 @@ def test_a_quick_model_needs_no_thread_and_takes_what_arrived_together() -> None
     assert model.batches == [5, 1, 1, 1, 2]
 
 
-def bursts(model: Doubling, *, max_size: int = 8, large: int = 1000) -> Burst[str]:
-    """Of a quick model, with a thread for large answers that nobody ends."""
-    nothing = ThreadPoolExecutor(1, thread_name_prefix="large")
-    return Burst(model, nothing, max_size=max_size, max_delay=0, large=large, observe_wait=lambda seconds: None)
+@contextmanager
+def bursts(model: Doubling, *, max_size: int = 8, large: int = 1000, in_flight: int = 0) -> Iterator[Burst[str]]:
+    """Of a quick model."""
+    with ThreadPoolExecutor(1, thread_name_prefix="large") as executor:
+        yield Burst(
+            model,
+            executor,
+            max_size=max_size,
+            max_delay=0,
+            large=large,
+            in_flight=lambda: in_flight,
+            observe_wait=lambda seconds: None,
+        )
+
+
+def refuse(*_: object) -> Any:
+    raise RequestError(422, threading.current_thread().name)
 
 
 def test_a_request_that_cannot_be_decoded_or_answered_spoils_no_other() -> None:
     async def main() -> list[str | BaseException]:
-        burst = bursts(model)
-
-        def refuse(*_: object) -> Any:
-            raise RequestError(400, "not this one")
-
-        answers = [
-            burst.answer(lambda: request(1), lambda _, outputs: str(rows(outputs))),
-            burst.answer(refuse, lambda _, outputs: str(rows(outputs))),
-            burst.answer(lambda: request(3), refuse),
-            burst.answer(lambda: request(4), lambda _, outputs: str(rows(outputs))),
-        ]
-        assert burst.waiting == 4
-        return await asyncio.gather(*answers, return_exceptions=True)
+        with bursts(model) as burst:
+            answers = [
+                burst.answer(lambda: request(1), lambda _, outputs: str(rows(outputs))),
+                burst.answer(refuse, lambda _, outputs: str(rows(outputs))),
+                burst.answer(lambda: request(3), refuse),
+                burst.answer(lambda: request(4), lambda _, outputs: str(rows(outputs))),
+            ]
+            assert burst.waiting == 4
+            return await asyncio.gather(*answers, return_exceptions=True)
 
     model = Doubling()
     first, undecoded, unanswered, last = asyncio.run(main())
@@ -168,17 +178,13 @@ def test_a_request_that_cannot_be_decoded_or_answered_spoils_no_other() -> None:
 
 def test_a_large_answer_is_encoded_in_a_thread_and_may_fail_there() -> None:
     async def main() -> list[str | BaseException]:
-        burst = bursts(Doubling(), large=2)
-
-        def refuse(*_: object) -> Any:
-            raise RequestError(422, threading.current_thread().name)
-
-        answers = [
-            burst.answer(lambda: request(1, 2), lambda *_: threading.current_thread().name),
-            burst.answer(lambda: request(1, 2, 3), lambda *_: threading.current_thread().name),
-            burst.answer(lambda: request(1, 2, 3), refuse),
-        ]
-        return await asyncio.gather(*answers, return_exceptions=True)
+        with bursts(Doubling(), large=2) as burst:
+            answers = [
+                burst.answer(lambda: request(1, 2), lambda *_: threading.current_thread().name),
+                burst.answer(lambda: request(1, 2, 3), lambda *_: threading.current_thread().name),
+                burst.answer(lambda: request(1, 2, 3), refuse),
+            ]
+            return await asyncio.gather(*answers, return_exceptions=True)
 
     small, large, refused = asyncio.run(main())
     assert (small, large) == (threading.main_thread().name, "large_0")
@@ -188,14 +194,38 @@ def test_a_large_answer_is_encoded_in_a_thread_and_may_fail_there() -> None:
 
 def test_many_requests_leave_the_event_loop_to_others_in_between() -> None:
     async def main() -> int:
-        burst = bursts(model, max_size=2)
-        answers = [burst.answer(lambda: request(1), lambda *_: "") for _ in range(6)]
-        await answers[0]
-        return sum(answer.done() for answer in answers)
+        with bursts(model, max_size=2) as burst:
+            answers = [burst.answer(lambda: request(1), lambda *_: "") for _ in range(6)]
+            await answers[0]
+            return sum(answer.done() for answer in answers)
 
     model = Doubling()
     assert asyncio.run(main()) < 6
     assert model.batches[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("turns", "in_flight", "batches"),
+    [
+        ([1, 1, 1], 3, [3]),  # all come, one with each turn
+        ([1, 1, 0, 0, 1], 3, [2, 1]),  # the last one takes its time
+        ([1, 1, 1], 1, [1, 1, 1]),  # nobody else has begun
+    ],
+)
+def test_a_burst_waits_for_those_who_are_on_their_way_as_long_as_they_arrive(
+    turns: list[int], in_flight: int, batches: list[int]
+) -> None:
+    async def main() -> None:
+        with bursts(model, in_flight=in_flight) as burst:
+            answers: list[asyncio.Future[str]] = []
+            for count in turns:
+                answers += [burst.answer(lambda: request(1), lambda *_: "") for _ in range(count)]
+                await asyncio.sleep(0)
+            await asyncio.gather(*answers)
+
+    model = Doubling()
+    asyncio.run(main())
+    assert model.batches == batches
 
 
 @pytest.mark.parametrize("quick", [False, True])
