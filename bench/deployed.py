@@ -79,7 +79,7 @@ def deployed(cluster: LocalCluster, namespace: str, progress: Callable[[str], No
     running = Deployed(stack, cluster, namespace, digits | {"replicas": 2, "secrets": [SECRET]})
     try:
         progress("bringing the stack up")
-        stack.install_as_a_user()
+        stack.pulumi("install")
         stack.pulumi("stack", "init", "dev")
         running.set_secret("first")
         running.deploy()

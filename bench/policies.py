@@ -27,7 +27,7 @@ def run(progress: Callable[[str], None]) -> list[Figure]:
             stack = Workspace.create(home / "product", "dev", cluster.env, home / "state")
             stack.set_config(namespace="bench-policies", registry=None, models={"digits": {"image": DIGITS}})
             progress("preparing the program and the pack")
-            stack.install_as_a_user()
+            stack.pulumi("install")
             stack.pulumi("install", "--cwd", str(stack.path / "policy"))
             stack.pulumi("stack", "init", "dev")
             for round_ in range(ROUNDS):

@@ -28,7 +28,7 @@ def run(progress: Callable[[str], None]) -> list[Figure]:
         stacks = (product, flat)
         try:
             progress("bringing both stacks up")
-            product.install_as_a_user()
+            product.pulumi("install")
             _up(product)
             shutil.copytree(ROOT / "bench/flat", flat.path)
             shutil.copytree(product.path / ".build/digits", flat.path / "context")

@@ -38,7 +38,7 @@ def run(progress: Callable[[str], None]) -> list[Figure]:
 
         try:
             progress("bringing the stack up")
-            stack.install_as_a_user()
+            stack.pulumi("install")
             stack.pulumi("stack", "init", "dev")
             stack.up()
             port, folder = stack.outputs()["models"]["digits"]["nodePort"], stack.path / "model/digits"

@@ -223,7 +223,7 @@ def install(
         list[str] | None,
         typer.Argument(
             help="Only these: actionlint, helm, cosign, oras, syft, osv-scanner, metrics-server, kwok, karpenter, "
-            "monitoring, prometheus, prometheus-adapter, docker, docker-plugin, log-collector."
+            "monitoring, prometheus, prometheus-adapter, docker, log-collector."
         ),
     ] = None,
 ) -> None:

@@ -41,7 +41,7 @@ def measure(progress: Callable[[str], None]) -> list[Figure]:
         stack = Workspace.create(home / "product", "dev", cluster.env, home / "state")
         try:
             progress("preparing the program and the nodes")
-            stack.install_as_a_user()
+            stack.pulumi("install")
             stack.pulumi("stack", "init", "dev")
             stack.set_config(registry=None, **enough)
             with _nodes(cluster):

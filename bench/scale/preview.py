@@ -33,7 +33,7 @@ def measure(progress: Callable[[str], None]) -> list[Figure]:
         with local_cluster() as cluster:
             product = Workspace.create(home / "product", "dev", cluster.env, home / "state")
             progress("preparing the programs")
-            product.install_as_a_user()
+            product.pulumi("install")
             stacks: dict[int | str, Workspace] = {size: _stack(product, size) for size in SIZES}
             stacks[BARE] = _bare(product, home / BARE, SIZES[-1])
             _assert_same_resources(stacks[SIZES[-1]], stacks[BARE])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import LocalCluster, toolchain
+from tests.support.cluster import LocalCluster
 from tests.support.docker import Docker, docker
 from tests.support.load import infer, label
 from tests.support.workspace import Workspace
@@ -29,7 +29,6 @@ def workspace(
 ) -> Iterator[Workspace]:
     """The example model, built and run. Of the local cluster, only the registry and the builder beside it are used."""
     home = tmp_path_factory.mktemp("docker")
-    toolchain("install", "docker-plugin")
     env = {**local_cluster.env, **engine.env, "KUBECONFIG": str(home / "none")}
     workspace = Workspace.create(home / "checkout", STACK, env, home / "state")
     (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)

@@ -29,7 +29,7 @@ def workspace(local_cluster: LocalCluster, tmp_path_factory: pytest.TempPathFact
     home = tmp_path_factory.mktemp("main-job")
     workspace = Workspace.create(home / "checkout", "dev", local_cluster.env, home / "state")
     workspace.set_config(namespace=NAMESPACE)
-    workspace.install_as_a_user()
+    workspace.pulumi("install")
     workspace.pulumi("stack", "init", "dev")
     workspace.up()
     yield workspace

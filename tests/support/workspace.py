@@ -59,12 +59,6 @@ class Workspace:
         engine.stamp(shared, requirements)
         (self.path / folder / ".venv").symlink_to(shared)
 
-    def install_as_a_user(self) -> None:
-        """`pulumi install` itself: an environment of this checkout's own, and every plugin that the requirements bring,
-        also that of stacks without a cluster. Where plugins cannot be downloaded it has to be there before."""
-        subprocess.run([sys.executable, "-m", "toolchain", "install", "docker-plugin"], cwd=ROOT, check=True)
-        self.pulumi("install")
-
     @property
     def environment(self) -> dict[str, str]:
         return {

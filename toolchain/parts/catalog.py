@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from toolchain.errors import ToolchainError
 from toolchain.parts.addons import karpenter, kwok, metrics_server
-from toolchain.parts.docker import docker_compose, docker_engine, docker_plugin
+from toolchain.parts.docker import docker_compose, docker_engine
 from toolchain.parts.engine import engine_parts
 from toolchain.parts.helm import helm
 from toolchain.parts.images import base, buildkit, buildx, log_collector, registry
@@ -52,7 +52,6 @@ def addons() -> dict[str, tuple[Part, ...]]:
         "prometheus-adapter": (prometheus_adapter(),),
         "docker": (docker_engine(), docker_compose()),
         "log-collector": (log_collector(),),
-        "docker-plugin": (docker_plugin(),),
     }
 
 

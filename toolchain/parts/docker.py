@@ -10,7 +10,6 @@ from toolchain import versions
 from toolchain.parts import detect
 from toolchain.parts.debian_archive import TRIPLETS, DebianArchive
 from toolchain.parts.download import Release
-from toolchain.parts.engine import replaceable_plugin
 from toolchain.parts.model import Part, machine, numbers
 from toolchain.parts.node import container_runtime
 
@@ -70,12 +69,6 @@ def docker_compose() -> Part:
         ),
         key=archive.key,
     )
-
-
-@functools.cache
-def docker_plugin() -> Part:
-    """What declares containers, for `cluster: docker`."""
-    return replaceable_plugin("docker", versions.DOCKER_PLUGIN)
 
 
 def _not_older(version: str, pinned: str) -> bool:

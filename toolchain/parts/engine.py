@@ -1,4 +1,4 @@
-"""The parts that run the program: Pulumi, its Python language host and the two plugins."""
+"""The parts that run the program: Pulumi, its Python language host and the plugins."""
 
 import functools
 import sys
@@ -84,10 +84,16 @@ def docker_build_plugin() -> Part:
 @functools.cache
 def kubernetes_plugin() -> Part:
     """What talks to the cluster."""
-    return replaceable_plugin("kubernetes", versions.KUBERNETES_PLUGIN)
+    return _replaceable_plugin("kubernetes", versions.KUBERNETES_PLUGIN)
 
 
-def replaceable_plugin(package: str, version: str) -> Part:
+@functools.cache
+def docker_plugin() -> Part:
+    """What declares containers, for `cluster: docker`."""
+    return _replaceable_plugin("docker", versions.DOCKER_PLUGIN)
+
+
+def _replaceable_plugin(package: str, version: str) -> Part:
     """A plugin that we have a stand-in for. That is never kept: the official one is preferred once it can be had."""
     program = f"pulumi-resource-{package}"
     return Part(
@@ -104,5 +110,5 @@ def replaceable_plugin(package: str, version: str) -> Part:
 
 
 def engine_parts() -> list[Part]:
-    """What runs the program."""
-    return [pulumi_cli(), language_host(), docker_build_plugin(), kubernetes_plugin()]
+    """What runs the program. `pulumi install` wants every plugin of requirements.txt, whatever the stacks use."""
+    return [pulumi_cli(), language_host(), docker_build_plugin(), kubernetes_plugin(), docker_plugin()]

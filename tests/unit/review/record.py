@@ -67,7 +67,7 @@ def main(iris: str, other_iris: str) -> None:
     with local_cluster() as cluster, tempfile.TemporaryDirectory() as home:
         workspace = Workspace.create(Path(home) / "checkout", STACK, cluster.env, Path(home) / "state")
         (workspace.path / "Pulumi.dev.yaml").rename(workspace.config_file)
-        workspace.install_as_a_user()
+        workspace.pulumi("install")
         workspace.pulumi("install", "--cwd", "policy")
         workspace.pulumi("stack", "init", STACK)
         _play(workspace, f"{cluster.registry}/models/iris@", iris, other_iris)
