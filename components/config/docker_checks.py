@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.config.checks import Given, models_of
+from components.config.given import Given, models_of
 from components.config.problems import Path, Problem
 
 

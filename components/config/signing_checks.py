@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from components.config.checks import Given, models_of
+from components.config.given import Given, models_of
 from components.config.problems import Problem
 from components.config.sections.runtime import OWN_RUNTIMES
 

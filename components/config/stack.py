@@ -12,7 +12,8 @@ from pydantic import Field, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from components.config import checks, defaults, docker_checks, protection, signing_checks
+from components.config import checks, defaults, protection
+from components.config.given import Given, listed_secrets
 from components.config.pool_types import PoolName
 from components.config.problems import NAMESPACE, Commands, ConfigError, Explainer
 from components.config.sections import (
@@ -124,7 +125,7 @@ class _Loader:
         sections = tuple(field.alias or name for name, field in StackConfig.model_fields.items())
         written = {key: self._value(key) for key in sections if self._has_value(key) and not self._is_secret(key)}
         data = defaults.applied(written)
-        given = checks.Given(
+        given = Given(
             stack=self._stack,
             project=self._project,
             commands=self._commands,
@@ -137,8 +138,6 @@ class _Loader:
             value=self._settings.require,
         )
         problems = [replace(problem, path=defaults.origin(problem.path, written)) for problem in checks.problems(given)]
-        problems += docker_checks.problems(given)
-        problems += signing_checks.problems(given)
         problems += protection.problems(self._stack, data, self._commands)
         config: StackConfig | None = None
         try:
@@ -156,7 +155,7 @@ class _Loader:
             # A mistake in the defaults is found in each model that has them.
             once = dict.fromkeys(problems)
             raise ConfigError(self._stack, sorted(once, key=lambda problem: [str(part) for part in problem.path]))
-        keys = {key for _, key in checks.listed_secrets(data)}
+        keys = {key for _, key in listed_secrets(data)}
         return LoadedConfig(config, {key: self._settings.require_secret(key) for key in sorted(keys)})
 
     def _has_value(self, key: str) -> bool:
