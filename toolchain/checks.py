@@ -19,10 +19,8 @@ def pytest(*arguments: str) -> int:
 
 
 def quick(*arguments: str) -> int:
-    """Like ``pytest``, on both cores, with byte code in the cache folder even where Python may not write it."""
+    """Like ``pytest``, on both cores."""
     # The type checker takes one core for most of the time that all other tests take.
-    os.environ["PYTHONPYCACHEPREFIX"] = str(paths.cache() / "pycache")
-    os.environ["PYTHONDONTWRITEBYTECODE"] = ""
     return _run("pytest", "-n", "2", "--dist", "worksteal", *arguments)
 
 
@@ -36,7 +34,9 @@ def _run(module: str, *arguments: str) -> int:
     path = os.pathsep.join([str(python.parent), str(bin_folder()), os.environ.get("PATH", "")])
     # A test's own make is nobody's sub-make: it would say so in its output, and take over the flags of this one.
     inherited = {name: value for name, value in os.environ.items() if name not in MAKE}
-    # No __pycache__ and no .pytest_cache in the tree is needed: both are ignored by git.
+    # Also for who keeps byte code out of trees: tests start hundreds of Pythons, which would compile everything anew.
+    inherited["PYTHONDONTWRITEBYTECODE"] = ""
+    # __pycache__ and .pytest_cache are ignored by git.
     return shell.foreground(
         [python, "-m", module, *arguments],
         folder=paths.REPOSITORY,

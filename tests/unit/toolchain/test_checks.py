@@ -39,6 +39,14 @@ def test_a_make_that_a_test_runs_is_no_sub_make_of_ours(
     assert os.environ["MAKELEVEL"] == "1", "a variable of this process was taken away too"
 
 
+def test_pythons_that_tests_start_keep_their_byte_code(
+    given: list[Mapping[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    checks.pytest()
+    assert given[0]["PYTHONDONTWRITEBYTECODE"] == ""
+
+
 def test_the_tests_python_comes_first_on_the_path(given: list[Mapping[str, str]], tmp_path: Path) -> None:
     checks.pytest()
     assert given[0]["PATH"].split(os.pathsep)[0] == str(tmp_path / "venv" / "bin")
