@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.support.hub import hub
 from tests.support.registry import digest
 from tests.support.services import free_port
 from tests.support.workspace import ROOT
+from toolchain import venv
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +74,7 @@ def build(finished: Path, local_cluster: LocalCluster, tmp_path_factory: pytest.
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
     """`stores(script)` runs Python with clients `s3` and `gs` of two stores; returns the environment to reach them."""
     home = tmp_path_factory.mktemp("store")
-    programs = installed("stores", home)
+    programs = installed("stores")
     ports = [free_port(), free_port()]
     environ = {
         "HOME": str(home),
@@ -119,7 +119,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
     """The folder of MLflow's programs, and the environment to reach a server, which hands on the files itself."""
     home = tmp_path_factory.mktemp("mlflow")
-    programs = installed("mlflow", home)
+    programs = installed("mlflow")
     port = free_port()
     environ = {
         "HOME": str(home),
@@ -148,14 +148,9 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
         server.wait()
 
 
-def installed(name: str, home: Path) -> Path:
-    """The programs of a virtual environment in `home` with the requirements of that name."""
-    subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
-    programs = home / "venv/bin"
-    requirements = HERE / name / "requirements.txt"
-    install = [programs / "python", "-m", "pip", "install", "-q", "--require-hashes", "-r", requirements]
-    subprocess.run(install, check=True)
-    return programs
+def installed(name: str) -> Path:
+    """The programs of a virtual environment with the requirements of that name."""
+    return venv.ensure(HERE / name / "requirements.txt").parent
 
 
 def answers(port: int) -> bool:
