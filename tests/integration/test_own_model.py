@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 def workspace(local_cluster: LocalCluster, tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace.create(tmp_path / "checkout", "dev", local_cluster.env, tmp_path / "state")
     workspace.set_config(namespace="own-model", models=None)
-    workspace.pulumi("install")
+    workspace.install()
     workspace.pulumi("stack", "init", "dev")
     yield workspace
     workspace.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev", check=False)
