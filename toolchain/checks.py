@@ -7,7 +7,7 @@ from toolchain import paths, shell, venv
 from toolchain.parts.install import bin_folder
 
 # Folders of tests that use the local services, which are one for all.
-IN_TURN = ("integration", "contract")
+SHARING = ("integration", "contract")
 
 # What make hands to what it runs.
 MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
@@ -24,12 +24,21 @@ def quick(*arguments: str) -> int:
     return _run("pytest", "-n", "2", "--dist", "worksteal", *arguments)
 
 
+def sharing() -> int:
+    """Run the tests that use the local services, which have to run. Returns the exit code."""
+    folders = [f"tests/{folder}" for folder in SHARING]
+    # Two files at a time, of those whose pods are few; the toolchain's commands wait for each other.
+    two_files = ("-n", "2", "--dist", "loadfile", "-m", "paired")
+    paired = _run("pytest", "-v", *two_files, *folders, LOCK_TIMEOUT="600")
+    return _run("pytest", "-v", "-m", "not paired", *folders) or paired
+
+
 def bench(name: str, json: Path | None) -> int:
     """Run one benchmark, its figures going to ``json``. Returns the exit code."""
     return _run("bench", name, *(["--json", str(json.absolute())] if json else []))
 
 
-def _run(module: str, *arguments: str) -> int:
+def _run(module: str, *arguments: str, **variables: str) -> int:
     python = venv.ensure(paths.REPOSITORY / "tests" / "requirements.txt")
     path = os.pathsep.join([str(python.parent), str(bin_folder()), os.environ.get("PATH", "")])
     # A test's own make is nobody's sub-make: it would say so in its output, and take over the flags of this one.
@@ -40,5 +49,5 @@ def _run(module: str, *arguments: str) -> int:
     return shell.foreground(
         [python, "-m", module, *arguments],
         folder=paths.REPOSITORY,
-        environment={**inherited, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)},
+        environment={**inherited, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent), **variables},
     )

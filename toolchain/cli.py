@@ -271,9 +271,11 @@ def test(context: typer.Context) -> None:
     install(None)
     if context.args:
         raise typer.Exit(checks.pytest(*context.args))
-    # Those that share the local services come one after another, the others on both cores before them.
-    quick = checks.quick("tests", *(f"--ignore=tests/{folder}" for folder in checks.IN_TURN))
-    raise typer.Exit(checks.pytest("-v", *(f"tests/{folder}" for folder in checks.IN_TURN)) or quick)
+    quick = checks.quick("tests", *(f"--ignore=tests/{folder}" for folder in checks.SHARING))
+    # Started once: each process of tests would stop what it had started, under the others.
+    with operations.started(stacks.load("dev"), Progress()):
+        code = checks.sharing()
+    raise typer.Exit(code or quick)
 
 
 @app.command()

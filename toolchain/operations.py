@@ -2,7 +2,8 @@
 
 import tempfile
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,18 @@ def start(stack: Stack, progress: Progress, addons: Collection[str] = ()) -> Non
     _refuse_remote(stack, "start")
     with lock.of_stack(stack):
         _start(stack, progress, addons)
+
+
+@contextmanager
+def started(stack: Stack, progress: Progress) -> Iterator[None]:
+    """The local services for the block: those that run already, else started for it and stopped at its end."""
+    ran_before = local.kubeconfig() is not None
+    start(stack, progress)
+    try:
+        yield
+    finally:
+        if not ran_before:
+            down(stack, progress)
 
 
 def _start(stack: Stack, progress: Progress, addons: Collection[str] = ()) -> None:

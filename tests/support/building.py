@@ -33,7 +33,9 @@ def build_model(
     `artifact` is the folder of a finished model to build from. `env` is where `buildx` finds its builder. The answer's
     `stdout` is the build's log, whatever became of it.
     """
-    context = ROOT / build_context.stage(f"test-{source.name}", source, artifact=artifact, root=ROOT)
+    # Two processes of tests may build models of the same name at once.
+    name = f"test-{source.name}-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+    context = ROOT / build_context.stage(name, source, artifact=artifact, root=ROOT)
     ways = {
         "pip_conf": pip_settings.pip_conf(),
         "ca_bundle": pip_settings.ca_bundle(),

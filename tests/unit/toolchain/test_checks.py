@@ -47,6 +47,13 @@ def test_pythons_that_tests_start_keep_their_byte_code(
     assert given[0]["PYTHONDONTWRITEBYTECODE"] == ""
 
 
+def test_commands_of_two_files_of_tests_wait_for_each_other(given: list[Mapping[str, str]]) -> None:
+    checks.sharing()
+    paired, alone = given
+    assert paired["LOCK_TIMEOUT"] == "600"
+    assert "LOCK_TIMEOUT" not in alone
+
+
 def test_the_tests_python_comes_first_on_the_path(given: list[Mapping[str, str]], tmp_path: Path) -> None:
     checks.pytest()
     assert given[0]["PATH"].split(os.pathsep)[0] == str(tmp_path / "venv" / "bin")
