@@ -131,7 +131,8 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
     files = ["--backend-store-uri", f"sqlite:///{home}/runs.sqlite", "--artifacts-destination", str(home / "files")]
     server = subprocess.Popen(
         [programs / "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *files],
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        # Without the processes that would run jobs, of which each imports all of MLflow.
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=home,
