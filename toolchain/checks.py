@@ -1,6 +1,7 @@
 """Tests and benchmarks, in a virtual environment of their own."""
 
 import os
+import signal
 from pathlib import Path
 
 from toolchain import paths, shell, venv
@@ -43,6 +44,9 @@ def _run(module: str, *arguments: str, **variables: str) -> int:
     path = os.pathsep.join([str(python.parent), str(bin_folder()), os.environ.get("PATH", "")])
     # A test's own make is nobody's sub-make: it would say so in its output, and take over the flags of this one.
     inherited = {name: value for name, value in os.environ.items() if name not in MAKE}
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # As a shell's job in the background. Tests press Ctrl-C, and what ignores it hands that on to its children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Also for who keeps byte code out of trees: tests start hundreds of Pythons, which would compile everything anew.
     inherited["PYTHONDONTWRITEBYTECODE"] = ""
     # __pycache__ and .pytest_cache are ignored by git.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def copy_checkout(target: Path, source: Path = ROOT) -> Path:
     """Copy the files of this project that Git tracks, or would track, from the checkout `source` to `target`.
 
-    New files get the modes that the umask gives them, as in a clone.
+    New files get the modes that the umask gives them, as in a clone. Byte code comes along, so that a copy's programs
+    need not be compiled again.
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -33,6 +35,13 @@ def copy_checkout(target: Path, source: Path = ROOT) -> Path:
         if (source / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, target / name)
+            compiled = cache_from_source(name) if name.endswith(".py") and not sys.pycache_prefix else ""
+            if compiled and (source / compiled).is_file():
+                # It is valid for a source of the time and the size that it names.
+                times = (source / name).stat()
+                os.utime(target / name, ns=(times.st_atime_ns, times.st_mtime_ns))
+                (target / compiled).parent.mkdir(exist_ok=True)
+                shutil.copyfile(source / compiled, target / compiled)
     return target
 
 

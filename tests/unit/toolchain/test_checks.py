@@ -1,6 +1,7 @@
 """What the tests and benchmarks are run with."""
 
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,3 +58,12 @@ def test_commands_of_two_files_of_tests_wait_for_each_other(given: list[Mapping[
 def test_the_tests_python_comes_first_on_the_path(given: list[Mapping[str, str]], tmp_path: Path) -> None:
     checks.pytest()
     assert given[0]["PATH"].split(os.pathsep)[0] == str(tmp_path / "venv" / "bin")
+
+
+def test_tests_in_the_background_can_be_interrupted(given: list[Mapping[str, str]]) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        checks.pytest()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
