@@ -64,7 +64,7 @@ def registry() -> Part:
     )
     built = go_module(
         "registry",
-        "github.com/distribution/distribution/v3/cmd/registry",
+        ".",
         ldflags=f"-X github.com/distribution/distribution/v3/version.version=v{version}",
     )
     return Part(

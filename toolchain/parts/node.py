@@ -97,7 +97,7 @@ def coredns() -> Part:
     """The cluster's name server."""
     version = versions.COREDNS
     release = f"{_GITHUB}/coredns/coredns/releases/download/v{version}/coredns_{version}_{{os}}_{{arch}}.tgz"
-    built = go_module("coredns", "github.com/coredns/coredns")
+    built = go_module("coredns", ".")
     return Part(
         name="CoreDNS",
         version=version,
