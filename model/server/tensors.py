@@ -160,9 +160,11 @@ def not_finite(values: NDArray[Any], numbers: list[Any] | None = None) -> bool:
     """Whether floating-point values hold NaN or infinity. `numbers` are the same as a list, where there is one."""
     if values.dtype.kind != "f":
         return False
-    # A sum shows it: most often all is well, and it is finite.
-    total = sum(numbers or values.ravel().tolist()) if values.size <= _FEW else np.vdot(values, values)
-    return not math.isfinite(total) and not np.isfinite(values).all()
+    # A sum shows it: most often all is well, and it is finite. NumPy's product would call in the threads of its BLAS
+    # for a large array, which then spin beside the model's.
+    if values.size <= _FEW and math.isfinite(sum(numbers or values.ravel().tolist())):
+        return False
+    return not np.isfinite(values).all()
 
 
 def from_binary(data: memoryview, spec: TensorSpec, shape: Sequence[int], where: str) -> NDArray[Any]:
