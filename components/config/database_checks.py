@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.config.given import Given, models_of, section_of
+from components.config.given import Given, holders_of, models_of, section_of
 from components.config.problems import Path, Problem
 from components.config.sections.runtime import OWN_RUNTIMES
 
@@ -15,7 +15,7 @@ def problems(given: Given) -> Iterator[Problem]:
 
 def _untrusted_databases(given: Given) -> Iterator[Problem]:
     """A certificate is verified with authorities, and the server's image has none of its own."""
-    for path, holder in [((), given.data), *((("models", name), model) for name, model in models_of(given.data))]:
+    for path, holder in holders_of(given.data):
         database = section_of(holder, "database")
         mode = section_of(database, "tls").get("mode", "verify-full")
         known = section_of(database, "tls").get("ca") or given.data.get("caBundle")

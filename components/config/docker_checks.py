@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.config.given import Given, models_of
+from components.config.given import Given, holders_of, models_of
 from components.config.problems import Path, Problem
 
 
@@ -16,7 +16,7 @@ def problems(given: Given) -> Iterator[Problem]:
 
 
 def _databases(given: Given) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    for path, holder in [((), given.data), *((("models", name), model) for name, model in models_of(given.data))]:
+    for path, holder in holders_of(given.data):
         database = holder.get("database")
         if isinstance(database, dict):
             yield (*path, "database"), database
@@ -120,7 +120,7 @@ def without_cluster(given: Given) -> Iterator[Problem]:
 
 
 def _secrets(given: Given) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    for path, holder in [((), given.data), *((("models", name), model) for name, model in models_of(given.data))]:
+    for path, holder in holders_of(given.data):
         listed = holder.get("secrets")
         places: list[tuple[Path, Any]] = []
         for index, value in enumerate(listed if isinstance(listed, list) else ()):

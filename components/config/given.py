@@ -49,6 +49,13 @@ def models_of(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
         yield from ((name, model) for name, model in models.items() if isinstance(model, dict))
 
 
+def holders_of(data: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The stack and its models, with their places: both may have secrets and a database."""
+    yield (), data
+    for name, model in models_of(data):
+        yield ("models", name), model
+
+
 def pools_of(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The node pools of a configuration that may still be wrong in any way."""
     pools = data.get("nodePools")
@@ -83,7 +90,7 @@ def _secret_places(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
     pull_secret = section_of(data, "registry").get("pullSecret")
     if isinstance(pull_secret, dict):
         yield ("registry", "pullSecret"), pull_secret
-    for path, holder in [((), data), *((("models", name), model) for name, model in models_of(data))]:
+    for path, holder in holders_of(data):
         secrets = holder.get("secrets")
         for index, secret in enumerate(secrets if isinstance(secrets, list) else ()):
             yield (*path, "secrets", index), secret

@@ -15,7 +15,7 @@ from . import logs
 from .contract import Contract, compare, expected_answers
 from .errors import RefusalError, RequestError
 from .protocol import decode_request
-from .tensors import InferRequest, Signature, Tensors
+from .tensors import InferRequest, Signature, Tensors, numbers_in
 
 T = TypeVar("T")
 Run = Callable[[Tensors, Sequence[str]], Tensors]
@@ -212,10 +212,7 @@ class Burst(Generic[T]):
         if isinstance(outputs, Exception):
             future.set_exception(outputs)
             return
-        size = 0
-        for values in outputs.values():
-            size += values.size
-        if size > self._large:
+        if numbers_in(outputs) > self._large:
             encoding = asyncio.get_running_loop().run_in_executor(self._executor, encode, request, outputs)
             encoding.add_done_callback(lambda done: _settle(future, done.exception() or done.result()))
             return

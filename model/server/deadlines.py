@@ -41,7 +41,4 @@ class Deadlines:
 
     def late(self, task: "asyncio.Task[object]") -> bool:
         """Whether a task that was cancelled is late. Then it goes on, unless somebody else has cancelled it too."""
-        if task not in self._late:
-            return False
-        self._late.discard(task)
-        return task.uncancel() == 0
+        return task in self._late and task.uncancel() == 0

@@ -11,7 +11,7 @@ from .errors import overloaded
 from .metrics import Metrics
 from .model import Model
 from .settings import Settings
-from .tensors import InferRequest, Tensors
+from .tensors import InferRequest, Tensors, numbers_in
 
 T = TypeVar("T")
 Decode = Callable[[], InferRequest]
@@ -143,7 +143,7 @@ class Engine:
         request = decode() if size <= AT_ONCE_BYTES else await loop.run_in_executor(self._executor, decode)
         outputs = await batcher.infer(request)
         # A small request may have a large answer.
-        if sum(values.size for values in outputs.values()) <= AT_ONCE_BYTES:
+        if numbers_in(outputs) <= AT_ONCE_BYTES:
             return encode(request, outputs)
         return await loop.run_in_executor(self._executor, encode, request, outputs)
 

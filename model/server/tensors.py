@@ -86,6 +86,14 @@ class InferRequest(msgspec.Struct, frozen=True, kw_only=True):
     binary_outputs: frozenset[str] = frozenset()
 
 
+def numbers_in(tensors: Tensors) -> int:
+    """How many elements all of them have together."""
+    count = 0
+    for values in tensors.values():
+        count += values.size
+    return count
+
+
 def names(specs: Iterable[TensorSpec]) -> str:
     """For messages."""
     return ", ".join(spec.name for spec in specs)
