@@ -18,7 +18,7 @@ from tests.support.docker import Docker, docker
 from tests.support.load import infer, label
 from tests.support.workspace import Workspace
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.paired]
 
 STACK = f"compose-{uuid.uuid4().hex[:6]}"
 HERE = Path(__file__).parent
@@ -230,10 +230,10 @@ def test_a_model_with_its_database_is_added_and_removed(
 
 def test_the_cluster_beside_it_is_untouched(project: Project, local_cluster: LocalCluster) -> None:
     assert right(project, project.workspace.outputs()["models"]["digits"]["nodePort"])
-    [node] = json.loads(local_cluster.kubectl("get", "nodes", "-ojson", namespace=STACK))["items"]
+    name = "app.kubernetes.io/name=digits"
+    [pod] = json.loads(local_cluster.kubectl("get", "pods", f"-l{name}", "-ojson", namespace=STACK))["items"]
+    node = json.loads(local_cluster.kubectl("get", "node", pod["spec"]["nodeName"], "-ojson", namespace=STACK))
     assert {"Ready": "True"}.items() <= {
         entry["type"]: entry["status"] for entry in node["status"]["conditions"]
     }.items()
-    name = "app.kubernetes.io/name=digits"
-    [pod] = json.loads(local_cluster.kubectl("get", "pods", f"-l{name}", "-ojson", namespace=STACK))["items"]
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0

@@ -22,7 +22,7 @@ from tests.support.tampering import with_one_flipped_byte
 from tests.support.waiting import wait_until
 from tests.support.workspace import ROOT, Workspace
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.paired]
 
 PAGE = ROOT / "docs" / "day-two.md"
 RUN = uuid.uuid4().hex[:6]
@@ -188,7 +188,7 @@ def test_drift_is_found_told_and_taken_back(dev: Workspace, local_cluster: Local
     assert "stack " + STAGING + ": 4 objects differ" in told
     for line in (
         "spec.replicas: 1 -> 2",
-        "spec.template.spec.containers[0].resources.requests.cpu: 250m -> 100m",
+        "spec.template.spec.containers[0].resources.requests.cpu: 20m -> 100m",
         f"digits@sha256:{'1' * 12}",
         "spec.template.spec.containers[0].livenessProbe.periodSeconds: 10 -> 30",
         "spec.template.spec.terminationGracePeriodSeconds: 40 -> 5",

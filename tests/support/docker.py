@@ -20,8 +20,10 @@ from toolchain import local
 from toolchain.parts.docker import docker_compose, docker_engine
 from toolchain.parts.model import Part
 
-# Neither the cluster's pods and Services, nor what company networks usually have.
-_ADDRESSES = "base=198.18.64.0/18,size=24"
+# Neither the cluster's pods and Services, nor what company networks usually have. The engine of another worker of the
+# tests, which may run beside, has others.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ADDRESSES = f"base=198.18.{64 * (1 + _WORKER % 3)}.0/18,size=24"
 
 
 @dataclass(frozen=True)
