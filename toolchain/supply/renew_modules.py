@@ -47,7 +47,7 @@ def renew(folders: Sequence[Path], root: Path, step: Step) -> list[str]:
     left = []
     for number, folder in enumerate(folders):
         step.note = f"{folder.name} ({number + 1} of {len(folders)})"
-        module, pinned = _pinned(folder, root)
+        module, pinned = pinned_module(folder, root)
         newer = _newer(folder, module, pinned, root)
         if not newer:
             continue
@@ -81,7 +81,7 @@ def _requirements(file: Path) -> dict[str, str]:
     return dict(re.findall(r"^(?:require )?\s*(\S+\.\S+/\S+) (v\S+)$", direct, re.MULTILINE))
 
 
-def _pinned(folder: Path, root: Path) -> tuple[str, str]:
+def pinned_module(folder: Path, root: Path) -> tuple[str, str]:
     """The module that a folder is about and its version: of its requirements, the one that versions.py has."""
     name = constant(folder)
     found = re.search(rf'^{name} = "(.+)"$', (root / VERSIONS).read_text(), re.MULTILINE)
@@ -95,11 +95,11 @@ def _pinned(folder: Path, root: Path) -> tuple[str, str]:
 
 def _newer(folder: Path, module: str, pinned: str, root: Path) -> list[str]:
     """Releases of a module that are newer than the pinned one, the newest first."""
-    listed = _go(root, "list", "-m", "-versions", "-json", module)
+    listed = run_go(root, "list", "-m", "-versions", "-json", module)
     if listed.returncode:
         raise ToolchainError(
             f"update {folder.name}",
-            _last(listed.stderr),
+            last_line(listed.stderr),
             "Nothing was changed. Check that Go reaches its module proxy (go env GOPROXY).",
         )
     releases = [version for version in json.loads(listed.stdout).get("Versions", ()) if _RELEASE.fullmatch(version)]
@@ -117,12 +117,12 @@ def _take(folder: Path, module: str, pinned: str, version: str, root: Path) -> s
     mod.write_text(bare.replace(f"{module} {pinned}", f"{module} {version}"))
     sums.write_text("")
     tool = ["-tool"] if re.search(r"^tool\b", bare, re.MULTILINE) else []
-    packages = [package for package in _packages()[folder.name] if package != "."]
-    done = _go(folder, "get", *tool, *(f"{package}@{version}" for package in packages))
+    packages = [package for package in built_packages()[folder.name] if package != "."]
+    done = run_go(folder, "get", *tool, *(f"{package}@{version}" for package in packages))
     if done.returncode or f"{module} {version} h1:" not in sums.read_text():
         mod.write_text(before[0])
         sums.write_text(before[1])
-        return _last(done.stderr)
+        return last_line(done.stderr)
     versions = root / VERSIONS
     name = constant(folder)
     line = re.compile(rf'^{name} = ".+"$', re.MULTILINE)
@@ -131,7 +131,7 @@ def _take(folder: Path, module: str, pinned: str, version: str, root: Path) -> s
 
 
 @functools.cache
-def _packages() -> dict[str, tuple[str, ...]]:
+def built_packages() -> dict[str, tuple[str, ...]]:
     """What is built of each module, by the name of its folder."""
     parts = [*catalog.engine_parts(), *catalog.node_parts(), *catalog.docker_parts()]
     parts += catalog.addon_parts(catalog.addons())
@@ -139,7 +139,7 @@ def _packages() -> dict[str, tuple[str, ...]]:
     return {source.folder.name: source.packages for source in built}
 
 
-def _go(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_go(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # The Go that is installed: a release that wants a newer one is not taken.
     environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOWORK": "off", "GOTOOLCHAIN": "local"}
     try:
@@ -150,6 +150,6 @@ def _go(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         raise ToolchainError("update Go modules", "go is not installed", "Install it: https://go.dev/dl/") from None
 
 
-def _last(said: str) -> str:
+def last_line(said: str) -> str:
     lines = [line for line in said.strip().splitlines() if not line.startswith("go: downloading")]
     return lines[-1] if lines else "go says nothing more"

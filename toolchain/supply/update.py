@@ -9,7 +9,7 @@ from pathlib import Path
 from toolchain import paths
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress, Step, out
-from toolchain.supply import renew_actions, renew_charts, renew_modules, renew_requirements
+from toolchain.supply import renew_actions, renew_charts, renew_modules, renew_requirements, share_modules
 from toolchain.supply.pins import requirements_files
 
 
@@ -30,7 +30,10 @@ KINDS = {
     ),
     "modules": Kind(
         renew_modules.targets,
-        renew_modules.renew,
+        lambda folders, root, step: [
+            *renew_modules.renew(folders, root, step),
+            *share_modules.share(folders, root, step),
+        ],
         renew_modules.changes,
         lambda root: [
             *(folder / name for folder in renew_modules.targets(root) for name in ("go.mod", "go.sum")),

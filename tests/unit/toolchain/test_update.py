@@ -16,7 +16,7 @@ from components.planning.charts import PinnedChart
 from toolchain import paths
 from toolchain.errors import ToolchainError
 from toolchain.progress import Step
-from toolchain.supply import renew_actions, renew_charts, renew_modules, renew_requirements, update
+from toolchain.supply import renew_actions, renew_charts, renew_modules, renew_requirements, share_modules, update
 
 COMMITS = {tag: f"{number:040x}" for number, tag in enumerate(("v6.0.3", "v6.1.0", "v6.0.10", "v7.0.0"), 1)}
 WORKFLOW = "steps:\n  - uses: {0}@{1} # v6.0.3\n  - uses: {0}/sub@{1} # v6.0.3\n"
@@ -133,9 +133,9 @@ def test_every_module_of_this_repository_is_known(monkeypatch: pytest.MonkeyPatc
     folders = renew_modules.targets(paths.REPOSITORY)
     assert set(renew_modules.HELD) < {folder.name for folder in folders}
     for folder in folders:
-        module, version = renew_modules._pinned(folder, paths.REPOSITORY)
+        module, version = renew_modules.pinned_module(folder, paths.REPOSITORY)
         assert f"{module} {version} h1:" in (folder / "go.sum").read_text()
-        assert folder.name in renew_modules._packages()
+        assert folder.name in renew_modules.built_packages()
 
 
 @pytest.fixture
@@ -242,3 +242,75 @@ def test_the_whole_is_taken_over_or_nothing(root: Path, tmp_path: Path) -> None:
     assert (root / "requirements.txt").read_text() == (root / "a/requirements.txt").read_text() == "new"
     assert (root / "requirements.txt").stat().st_mode & 0o777 == 0o640
     assert not [name for _, _, names in os.walk(root) for name in names if name.endswith(".update")]
+
+
+def test_what_several_programs_need_is_of_one_version() -> None:
+    assert share_modules.apart(paths.REPOSITORY) == []
+    shared, others = share_modules.families(paths.REPOSITORY)
+    assert {folder.name for folder in shared} >= {"kubernetes", "coredns"}
+    assert {folder.name for folder in others} >= {"pulumi", "docker-build"}
+
+
+def test_versions_are_in_the_order_of_go() -> None:
+    ordered = [
+        "v0.0.0-20240101000000-aaaaaaaaaaaa",
+        "v0.9.0",
+        "v0.10.0-rc.2",
+        "v0.10.0-rc.10",
+        "v0.10.0-rc.10.0.20240101000000-aaaaaaaaaaaa",
+        "v0.10.0",
+        "v2.0.0+incompatible",
+        "v10.0.0",
+    ]
+    assert sorted(ordered[::-1], key=share_modules.order) == ordered
+
+
+GO_MOD = """module {name}
+
+require github.com/rhysd/actionlint v1.7.12
+
+require (
+	example.com/shared {shared} // indirect
+	example.com/{name} v1.0.0 // indirect
+)
+"""
+
+
+@pytest.fixture
+def three(root: Path) -> Path:
+    """Modules of one family, and one of the other, which need the same in different versions."""
+    for name, version in {"actionlint": "v1.2.0", "helm": "v1.10.0", "oras": "v1.9.0", "etcd": "v3.0.0"}.items():
+        folder = root / renew_modules.MODULES / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "go.mod").write_text(GO_MOD.format(name=name, shared=version))
+        (folder / "go.sum").write_text(f"sums of {name}\n")
+    versions = "".join(f'{name} = "1.7.12"\n' for name in ("ACTIONLINT", "HELM", "ORAS", "ETCD"))
+    (root / renew_modules.VERSIONS).write_text(versions)
+    return root
+
+
+def test_what_is_shared_is_the_newest_that_one_of_the_family_needs(three: Path) -> None:
+    assert share_modules.apart(three) == [
+        "actionlint: example.com/shared v1.2.0, others need v1.10.0",
+        "oras: example.com/shared v1.9.0, others need v1.10.0",
+    ]
+
+
+def test_a_module_that_cannot_be_raised_keeps_its_own(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_go(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        if arguments[:2] == ("mod", "edit"):
+            (folder / "go.mod").write_text((folder / "go.mod").read_text().replace("shared v1.2.0", "shared v1.10.0"))
+            return subprocess.CompletedProcess(arguments, 0, "", "")
+        if folder.name == "oras":
+            return subprocess.CompletedProcess(arguments, 1, "", "go: it wants a newer Go\n")
+        (folder / "go.sum").write_text("new sums\n")
+        return subprocess.CompletedProcess(arguments, 0, "", "")
+
+    monkeypatch.setattr(share_modules, "run_go", run_go)
+    before = (three / "toolchain/modules/oras/go.mod").read_text()
+    left = share_modules.share(renew_modules.targets(three), three, Step(""))
+    assert left == ["oras keeps its own versions of what others need too: go: it wants a newer Go"]
+    assert (three / "toolchain/modules/oras/go.mod").read_text() == before
+    assert (three / "toolchain/modules/oras/go.sum").read_text() == "sums of oras\n"
+    assert "shared v1.10.0" in (three / "toolchain/modules/actionlint/go.mod").read_text()
+    assert (three / "toolchain/modules/actionlint/go.sum").read_text() == "new sums\n"
