@@ -262,7 +262,7 @@ def test_versions_are_in_the_order_of_go() -> None:
         "v2.0.0+incompatible",
         "v10.0.0",
     ]
-    assert sorted(ordered[::-1], key=share_modules.order) == ordered
+    assert sorted(set(ordered), key=share_modules.order) == ordered
 
 
 GO_MOD = """module {name}
