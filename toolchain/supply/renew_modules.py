@@ -116,9 +116,7 @@ def _take(folder: Path, module: str, pinned: str, version: str, root: Path) -> s
     bare = re.sub(r"^.*// indirect\n", "", before[0], flags=re.MULTILINE)
     mod.write_text(bare.replace(f"{module} {pinned}", f"{module} {version}"))
     sums.write_text("")
-    tool = ["-tool"] if re.search(r"^tool\b", bare, re.MULTILINE) else []
-    packages = [package for package in built_packages()[folder.name] if package != "."]
-    done = run_go(folder, "get", *tool, *(f"{package}@{version}" for package in packages))
+    done = resolve(folder, version)
     if done.returncode or f"{module} {version} h1:" not in sums.read_text():
         mod.write_text(before[0])
         sums.write_text(before[1])
@@ -128,6 +126,13 @@ def _take(folder: Path, module: str, pinned: str, version: str, root: Path) -> s
     line = re.compile(rf'^{name} = ".+"$', re.MULTILINE)
     versions.write_text(line.sub(f'{name} = "{version.removeprefix("v")}"', versions.read_text()))
     return ""
+
+
+def resolve(folder: Path, version: str) -> subprocess.CompletedProcess[str]:
+    """Let Go write down what the programs of this version need, on any platform, and its hashes."""
+    tool = ["-tool"] if re.search(r"^tool\b", (folder / "go.mod").read_text(), re.MULTILINE) else []
+    packages = [package for package in built_packages()[folder.name] if package != "."]
+    return run_go(folder, "get", *tool, *(f"{package}@{version}" for package in packages))
 
 
 @functools.cache

@@ -59,7 +59,7 @@ def share(folders: Sequence[Path], root: Path, step: Step) -> list[str]:
             behind = {folder: raised for folder, raised in behind.items() if raised}
             for folder, raised in behind.items():
                 step.note = f"{folder.name}: {len(raised)} shared modules"
-                if why := _raise(folder, raised):
+                if why := _raise(folder, raised, root):
                     left[folder] = f"{folder.name} keeps its own versions of what others need too: {why}"
             if not behind:
                 break
@@ -100,7 +100,7 @@ def _behind(folder: Path, wanted: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _raise(folder: Path, versions: dict[str, str]) -> str:
+def _raise(folder: Path, versions: dict[str, str], root: Path) -> str:
     """Require these versions. Returns why that cannot be, and leaves the folder as it was then."""
     files = folder / "go.mod", folder / "go.sum"
     before = [file.read_text() for file in files]
@@ -109,7 +109,7 @@ def _raise(folder: Path, versions: dict[str, str]) -> str:
         # Only the sums of what is needed now.
         files[1].write_text("")
         # Go raises what the raised ones need, and writes both files.
-        done = run_go(folder, "list", "-deps", *renew_modules.built_packages()[folder.name])
+        done = renew_modules.resolve(folder, renew_modules.pinned_module(folder, root)[1])
     if done.returncode:
         for file, text in zip(files, before, strict=True):
             file.write_text(text)

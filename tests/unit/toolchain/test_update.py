@@ -298,15 +298,20 @@ def test_what_is_shared_is_the_newest_that_one_of_the_family_needs(three: Path) 
 
 def test_a_module_that_cannot_be_raised_keeps_its_own(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run_go(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        if arguments[:2] == ("mod", "edit"):
-            (folder / "go.mod").write_text((folder / "go.mod").read_text().replace("shared v1.2.0", "shared v1.10.0"))
-            return subprocess.CompletedProcess(arguments, 0, "", "")
-        if folder.name == "oras":
-            return subprocess.CompletedProcess(arguments, 1, "", "go: it wants a newer Go\n")
-        (folder / "go.sum").write_text("new sums\n")
+        assert arguments[:2] == ("mod", "edit")
+        file = folder / "go.mod"
+        file.write_text(file.read_text().replace("shared v1.2.0", "shared v1.10.0"))
         return subprocess.CompletedProcess(arguments, 0, "", "")
 
+    def resolve(folder: Path, version: str) -> subprocess.CompletedProcess[str]:
+        assert version == "v1.7.12"
+        if folder.name == "oras":
+            return subprocess.CompletedProcess((), 1, "", "go: it wants a newer Go\n")
+        (folder / "go.sum").write_text("new sums\n")
+        return subprocess.CompletedProcess((), 0, "", "")
+
     monkeypatch.setattr(share_modules, "run_go", run_go)
+    monkeypatch.setattr(renew_modules, "resolve", resolve)
     before = (three / "toolchain/modules/oras/go.mod").read_text()
     left = share_modules.share(renew_modules.targets(three), three, Step(""))
     assert left == ["oras keeps its own versions of what others need too: go: it wants a newer Go"]

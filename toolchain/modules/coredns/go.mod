@@ -76,4 +76,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-tool github.com/coredns/coredns
+tool (
+	github.com/coredns/coredns
+	model-serving/toolchain/coredns
+)
