@@ -28,7 +28,7 @@ OSV_SCANNER = "2.5.0"
 
 # Add-ons of the local cluster.
 METRICS_SERVER = "0.8.0"
-KWOK = "0.8.0"
+KWOK = "0.7.0"
 KARPENTER = "1.8.0"
 PROMETHEUS_OPERATOR = "0.85.0"
 PROMETHEUS = "2.53.3"

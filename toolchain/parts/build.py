@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from toolchain.progress import Step
 @functools.cache
 def go_version() -> str:
     """Version of the installed Go, empty when there is none."""
-    return shell.output(["go", "env", "GOVERSION"]).strip().removeprefix("go")
+    # Beside it, Go may warn of what it finds in this folder or above.
+    found = re.search(r"^go(\d\S*)$", shell.output(["go", "env", "GOVERSION"]), re.MULTILINE)
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)

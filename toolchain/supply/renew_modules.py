@@ -22,6 +22,7 @@ HELD = {
     "language-host": "it is the version of pulumi",
     "docker-build": "it is the version of pulumi, and of the SDK in requirements.in",
     "kubernetes": "its staging modules are replaced one by one, and its minor version is that of the clusters tested",
+    "kwok": "from 0.8 on it brings no stages of its own: nodes and pods that it simulates would never be ready",
     "log-collector": "the version of the image that stacks name, and its modules move together",
 }
 # Of the release of Kubernetes that they are parts of.

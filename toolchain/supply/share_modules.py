@@ -23,8 +23,8 @@ _KUBERNETES = frozenset(
         "registry",
     }
 )
-# Its makers' newest release is written for Kubernetes 1.30, and compiles with no other's libraries.
-_APART = frozenset({"prometheus-adapter"})
+# Written for the libraries of Kubernetes 1.30 and 1.33, and compiled with no other's.
+_APART = frozenset({"kwok", "prometheus-adapter"})
 # They change what they offer from one version to the next, and two of a family do not compile with the same.
 _NOT_SHARED = frozenset(
     {
