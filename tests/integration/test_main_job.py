@@ -93,7 +93,7 @@ def test_a_preview_shows_what_more_replicas_take(workspace: Workspace) -> None:
     finally:
         workspace.write_config(written)
     outputs = shown.partition("Outputs:")[2]
-    for amount in (r"replicas *: 1 => 2", r"cpu *: 0\.25 => 0\.5", r"memoryGiB *: 0\.25 => 0\.5"):
+    for amount in (r"replicas *: 1 => 2", r"cpu *: 0\.02 => 0\.04", r"memoryGiB *: 0\.25 => 0\.5"):
         assert re.search(f"~ {amount}", outputs), shown
 
 
