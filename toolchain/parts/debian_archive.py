@@ -16,6 +16,7 @@ from toolchain.progress import Step
 
 RUNTIME = "runtime.tar"
 """What the programs need around them in a container: their data, the C library they were linked with, certificates."""
+# Debian's own public address, for a machine whose apt names no other; what apt is set up with comes first.
 _MIRROR = "http://deb.debian.org/debian"
 _KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from toolchain.errors import ToolchainError
@@ -112,20 +112,33 @@ def _newer(folder: Path, module: str, pinned: str, root: Path) -> list[str]:
 def _take(folder: Path, module: str, pinned: str, version: str, root: Path) -> str:
     """Require another version of the module. Returns why that cannot be, and leaves the folder as it was then."""
     mod, sums = folder / "go.mod", folder / "go.sum"
-    before = mod.read_text(), sums.read_text()
-    # From what is required directly: what the version before needed is not carried along.
-    bare = re.sub(r"^.*// indirect\n", "", before[0], flags=re.MULTILINE)
-    mod.write_text(bare.replace(f"{module} {pinned}", f"{module} {version}"))
-    sums.write_text("")
-    done = resolve(folder, version)
-    if done.returncode or f"{module} {version} h1:" not in sums.read_text():
-        mod.write_text(before[0])
-        sums.write_text(before[1])
-        return last_line(done.stderr)
+
+    def change() -> str:
+        # From what is required directly: what the version before needed is not carried along.
+        bare = re.sub(r"^.*// indirect\n", "", mod.read_text(), flags=re.MULTILINE)
+        mod.write_text(bare.replace(f"{module} {pinned}", f"{module} {version}"))
+        sums.write_text("")
+        done = resolve(folder, version)
+        taken = not done.returncode and f"{module} {version} h1:" in sums.read_text()
+        return "" if taken else last_line(done.stderr)
+
+    if why := attempt(folder, change):
+        return why
     versions = root / VERSIONS
     name = constant(folder)
     line = re.compile(rf'^{name} = ".+"$', re.MULTILINE)
     versions.write_text(line.sub(f'{name} = "{version.removeprefix("v")}"', versions.read_text()))
+    return ""
+
+
+def attempt(folder: Path, change: Callable[[], str]) -> str:
+    """Let ``change`` rewrite a module. Returns why it could not, and leaves the folder as it was then."""
+    files = folder / "go.mod", folder / "go.sum"
+    before = [file.read_text() for file in files]
+    if why := change():
+        for file, text in zip(files, before, strict=True):
+            file.write_text(text)
+        return why
     return ""
 
 

@@ -68,12 +68,14 @@ def share(folders: Sequence[Path], root: Path, step: Step) -> list[str]:
 
 def apart(root: Path) -> list[str]:
     """A line for each module that lags behind the version that others of its family need."""
-    return [
-        f"{folder.name}: {path} {_required(folder)[path]}, others need {version}"
-        for family in families(root)
-        for folder in family
-        for path, version in _behind(folder, _newest(family, root)).items()
-    ]
+    lines = []
+    for family in families(root):
+        wanted = _newest(family, root)
+        for folder in family:
+            required = _required(folder)
+            for path, version in _behind(folder, wanted).items():
+                lines.append(f"{folder.name}: {path} {required[path]}, others need {version}")
+    return lines
 
 
 def _newest(family: Sequence[Path], root: Path) -> dict[str, str]:
@@ -102,19 +104,17 @@ def _behind(folder: Path, wanted: dict[str, str]) -> dict[str, str]:
 
 def _raise(folder: Path, versions: dict[str, str], root: Path) -> str:
     """Require these versions. Returns why that cannot be, and leaves the folder as it was then."""
-    files = folder / "go.mod", folder / "go.sum"
-    before = [file.read_text() for file in files]
-    done = run_go(folder, "mod", "edit", *(f"-require={path}@{version}" for path, version in versions.items()))
-    if not done.returncode:
-        # Only the sums of what is needed now.
-        files[1].write_text("")
-        # Go raises what the raised ones need, and writes both files.
-        done = renew_modules.resolve(folder, renew_modules.pinned_module(folder, root)[1])
-    if done.returncode:
-        for file, text in zip(files, before, strict=True):
-            file.write_text(text)
-        return renew_modules.last_line(done.stderr)
-    return ""
+
+    def change() -> str:
+        done = run_go(folder, "mod", "edit", *(f"-require={path}@{version}" for path, version in versions.items()))
+        if not done.returncode:
+            # Only the sums of what is needed now.
+            (folder / "go.sum").write_text("")
+            # Go raises what the raised ones need, and writes both files.
+            done = renew_modules.resolve(folder, renew_modules.pinned_module(folder, root)[1])
+        return renew_modules.last_line(done.stderr) if done.returncode else ""
+
+    return renew_modules.attempt(folder, change)
 
 
 def _required(folder: Path) -> dict[str, str]:
