@@ -98,7 +98,7 @@ def _ensure_passphrase(file: Path) -> None:
 
 
 def _ensure_virtualenv(stack: Stack, progress: Progress, *, with_policies: bool) -> None:
-    """What ``pulumi install`` does, once for each content of requirements.txt."""
+    """What ``pulumi install`` does, in less time, once for each content of requirements.txt."""
     folder = stack.file.parent
     if stack.virtualenv is not None:
         _ensure_installed(stack, folder, stack.virtualenv, "the program's virtual environment", progress)
@@ -112,18 +112,8 @@ def _ensure_installed(stack: Stack, folder: Path, virtualenv: Path, what: str, p
         return
     if _is_current(virtualenv, requirements):
         return
-    with (
-        _made_whole(virtualenv),
-        progress.step(f"pulumi install: {what}") as step,
-    ):
-        shell.run(
-            ["pulumi", "install", "--no-plugins", "--non-interactive", "--color", "never"],
-            "pulumi install",
-            environment=environment(stack),
-            folder=folder,
-            on_line=lambda line: setattr(step, "note", line.strip()[:70]),
-            todo="Check that pip reaches a package index (pip config list).",
-        )
+    with _made_whole(virtualenv), progress.step(what):
+        venv.install(virtualenv, requirements)
         stamp(virtualenv, requirements)
 
 

@@ -1,17 +1,16 @@
 """Requirements files, compiled anew from their .in files by uv, through the package index that pip uses here."""
 
-import ast
 import re
 import shlex
+import sys
 import tempfile
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from toolchain import paths, shell, venv
+from toolchain import shell, venv
 from toolchain.errors import ToolchainError
 from toolchain.progress import Step
-from toolchain.supply.audit import REQUIREMENTS
 from toolchain.supply.pins import Pin, read, requirements_files
 
 # The oldest Python of all who install them, that of Debian 12 in the images: pins have to exist for it.
@@ -49,7 +48,7 @@ def renew(files: Sequence[Path], root: Path, step: Step) -> list[str]:
 
     Raises ToolchainError where one cannot be resolved, or names a package index.
     """
-    environment = _index()
+    environment = venv.uv_environment()
     for number, file in enumerate(files):
         name = file.relative_to(root).as_posix()
         step.note = f"{name} ({number + 1} of {len(files)})"
@@ -82,17 +81,12 @@ def _versions(file: Path) -> dict[str, list[str]]:
 
 
 def _compile(file: Path, options: list[str], more: list[str], environment: dict[str, str], name: str) -> None:
-    python = venv.ensure(REQUIREMENTS)
-    uv = [python.parent / "uv", "pip", "compile", file.name, f"--output-file={file.stem}.txt", "--upgrade", "--quiet"]
+    uv = [venv.uv(), "pip", "compile", file.name, f"--output-file={file.stem}.txt", "--upgrade", "--quiet"]
+    python = [f"--python-version={_PYTHON}", f"--python={sys.executable}"]
     shell.run(
-        [*uv, "--no-header", "--no-annotate", f"--python-version={_PYTHON}", f"--python={python}", *options, *more],
+        [*uv, "--no-header", "--no-annotate", *python, *options, *more],
         f"update {name}",
-        environment={
-            **environment,
-            "UV_CACHE_DIR": str(paths.cache() / "uv"),
-            "UV_NO_PROGRESS": "1",
-            "UV_NO_CONFIG": "1",
-        },
+        environment=environment,
         folder=file.parent,
         todo="Nothing was changed. Loosen what the .in file asks for, or hold a version in it.",
     )
@@ -118,22 +112,3 @@ def _held(files: Sequence[Path], root: Path, environment: dict[str, str]) -> lis
         for pin, where in sorted(held.items())
         if newest[pin.name] != pin.version
     ]
-
-
-def _index() -> dict[str, str]:
-    """uv's variables for the package index and the certificates that pip is set up with; uv reads none of pip's files.
-
-    They are variables, not arguments: an index may be named with a password.
-    """
-    listed = shell.output([venv.ensure(REQUIREMENTS), "-m", "pip", "config", "list"])
-    settings: dict[str, str] = {}
-    for line in listed.splitlines():
-        name, _, value = line.partition("=")
-        # Of files and sections, then of the environment, which pip lists last under ":env:".
-        settings[name.rpartition(".")[2]] = str(ast.literal_eval(value))
-    told = {
-        "UV_DEFAULT_INDEX": settings.get("index-url", ""),
-        "UV_INDEX": " ".join(settings.get("extra-index-url", "").split()),
-        "SSL_CERT_FILE": settings.get("cert", ""),
-    }
-    return {name: value for name, value in told.items() if value}
