@@ -28,10 +28,10 @@ def quick(*arguments: str) -> int:
 def sharing() -> int:
     """Run the tests that use the local services, which have to run. Returns the exit code."""
     folders = [f"tests/{folder}" for folder in SHARING]
-    # Two files at a time, of those whose pods are few; the toolchain's commands wait for each other.
-    two_files = ("-n", "2", "--dist", "loadfile", "-m", "paired")
-    paired = _run("pytest", "-v", *two_files, *folders, LOCK_TIMEOUT="600")
-    return _run("pytest", "-v", "-m", "not paired", *folders) or paired
+    # Three files at a time, of those whose pods are few; the toolchain's commands wait for each other.
+    at_once = ("-n", "3", "--dist", "loadfile", "-m", "shared")
+    beside = _run("pytest", "-v", *at_once, *folders, LOCK_TIMEOUT="600")
+    return _run("pytest", "-v", "-m", "not shared", *folders) or beside
 
 
 def bench(name: str, json: Path | None) -> int:

@@ -14,7 +14,7 @@ from tests.contract.playing import Outcome, Player
 from toolchain.kubernetes_plugin.connection import Connection
 from toolchain.kubernetes_plugin.kubeconfig import load, select
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 PROGRAM = Path(__file__).parent / "programs" / "beyond.py"
 MERGE = "application/merge-patch+json"

@@ -16,7 +16,7 @@ from tests.contract.playing import Outcome, Player
 from tests.contract.test_beyond import Cluster
 from toolchain.kubernetes_plugin.errors import ApiError
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 PROGRAMS = Path(__file__).parent / "programs"
 # The official plugin renders charts itself, words its errors in its own way, and forgets what is secret in manifests.

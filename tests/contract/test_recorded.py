@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.playing import RECORDED, Outcome, Player
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired, pytest.mark.usefixtures("helm")]
+pytestmark = [pytest.mark.integration, pytest.mark.shared, pytest.mark.usefixtures("helm")]
 
 STEPS = json.loads((RECORDED / "recorded.json").read_text())["steps"]
 NAMES = [f"{number}-{step['step']}" for number, step in enumerate(STEPS)]

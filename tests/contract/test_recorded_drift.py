@@ -13,7 +13,7 @@ from tests.contract.playing import RECORDED, Outcome, Player
 from toolchain.kubernetes_plugin.connection import Connection
 from toolchain.kubernetes_plugin.kubeconfig import load, select
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STEPS = json.loads((RECORDED / "recorded-drift.json").read_text())["steps"]
 MERGE = "application/merge-patch+json"

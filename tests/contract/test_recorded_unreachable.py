@@ -13,7 +13,7 @@ import yaml
 
 from tests.contract.playing import RECORDED, Outcome, Player
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STEPS = json.loads((RECORDED / "recorded-unreachable.json").read_text())["steps"]
 

@@ -26,7 +26,7 @@ from tests.support.services import free_port
 from tests.support.workspace import ROOT
 from toolchain import venv
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 HERE = Path(__file__).parent
 Build = Callable[..., tuple[Path, subprocess.CompletedProcess[str]]]

@@ -11,7 +11,7 @@ from tests.support import osv
 from tests.support.workspace import copy_checkout
 from toolchain.supply import pins
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 OLD = "tests/old/requirements.txt"
 EXCEPTION = '\n[[IgnoredVulns]]\nid = "CVE-2019-10906"\nignoreUntil = {}-01-01\nreason = "its sandbox is not used"\n'

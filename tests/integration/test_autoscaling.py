@@ -12,7 +12,7 @@ from tests.support.load import Load
 from tests.support.waiting import wait_until
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"autoscaling-{uuid.uuid4().hex[:6]}"
 # Windows as short as they may be: the autoscaler itself looks every 15 s.

@@ -18,7 +18,7 @@ import yaml
 from tests.support.cluster import LocalCluster
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from components.planning.gpu_support import CHARTS
 from tests.support.cluster import LocalCluster, toolchain
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"charts-{uuid.uuid4().hex[:6]}"
 CHART = Path(__file__).parent / "chart"

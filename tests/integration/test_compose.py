@@ -18,7 +18,7 @@ from tests.support.docker import Docker, docker
 from tests.support.load import infer, label
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"compose-{uuid.uuid4().hex[:6]}"
 HERE = Path(__file__).parent

@@ -27,7 +27,7 @@ from toolchain.errors import ToolchainError
 from toolchain.report.source import Source, source
 from toolchain.stack import load
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"dashboards-{uuid.uuid4().hex[:6]}"
 WATCHERS = f"{STACK}-watchers"

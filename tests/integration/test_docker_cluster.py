@@ -12,7 +12,7 @@ from tests.support.docker import Docker, docker
 from tests.support.load import infer, label
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"docker-{uuid.uuid4().hex[:6]}"
 

@@ -21,7 +21,7 @@ from tests.support.operated import Watcher, custom_metrics, watcher
 from tests.support.waiting import wait_until
 from tests.support.workspace import Workspace
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"watched-{uuid.uuid4().hex[:6]}"
 WATCHERS = f"{STACK}-prometheus"

@@ -23,7 +23,7 @@ from tests.support.workspace import ROOT, Workspace
 from tests.unit.server.running import serving
 from toolchain.predict import is_right, label
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 MODELS = {"digits": "keras", "fuel": "tensorflow", "tumours": "pytorch", "cars": "sklearn", "iris": "onnx"}
 STACK = f"frameworks-{uuid.uuid4().hex[:6]}"

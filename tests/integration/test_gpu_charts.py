@@ -22,7 +22,7 @@ from tests.support.workspace import ROOT
 from tests.unit.components.recording import DIGEST, STACK, record
 from tests.unit.planning.test_gpu_support import EXISTING, MIG, SLICES
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 # Module, version and the hash that Go has of it, as in a go.sum.
 DEVICE_PLUGIN = ("github.com/NVIDIA/k8s-device-plugin", "v0.18.0", "h1:zTAcR+pU90bEFwLD6WVFn2F77h8bDzqpIuqn+O2Sl/s=")

@@ -15,7 +15,7 @@ from tests.support.cluster import LocalCluster, toolchain
 from tests.support.waiting import wait_until
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"karpenter-{uuid.uuid4().hex[:6]}"
 IMAGE = "registry.example.com/models/digits@sha256:" + "b" * 64

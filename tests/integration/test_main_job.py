@@ -17,7 +17,7 @@ from tests.support.registry import Image
 from tests.support.tampering import with_one_flipped_byte, with_one_wrong_weight
 from tests.support.workspace import Workspace, copy_checkout
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 NAMESPACE = "main-job"
 TOKEN = "model-serving:apiToken"

@@ -30,7 +30,7 @@ from tests.unit.components.recording import record
 from toolchain.cluster.layout import NODE_IP
 from toolchain.parts.install import bin_folder
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"monitoring-{uuid.uuid4().hex[:6]}"
 WATCHERS = f"{STACK}-watchers"
@@ -161,8 +161,8 @@ def test_everything_that_is_watched_has_metrics(
 
 
 def _of_kubelets(prometheus: Prometheus) -> set[str]:
-    """Namespaces of containers: a kubelet tells of all that run on its node."""
-    result = prometheus.get("query", query='count by (namespace) ({job="kubelet"})')["result"]
+    """Namespaces of containers: a kubelet tells of all that run on its node, or ran since Prometheus asks it."""
+    result = prometheus.get("query", query='count by (namespace) (last_over_time({job="kubelet"}[1h]))')["result"]
     return {sample["metric"].get("namespace", "") for sample in result}
 
 

@@ -22,7 +22,7 @@ from tests.support.tampering import with_one_flipped_byte
 from tests.support.waiting import wait_until
 from tests.support.workspace import ROOT, Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 PAGE = ROOT / "docs" / "day-two.md"
 RUN = uuid.uuid4().hex[:6]

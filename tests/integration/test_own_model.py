@@ -14,7 +14,7 @@ from tests.support.building import key_pair
 from tests.support.cluster import LocalCluster
 from tests.support.workspace import ROOT, Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 
 @pytest.fixture

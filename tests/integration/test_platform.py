@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 from tests.support.workspace import Workspace
 from tests.unit.components.recording import record
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"platform-{uuid.uuid4().hex[:6]}"
 ROUTE = {"host": "digits.example.com", "gateway": {"name": "shared", "namespace": "gateways", "listener": "https"}}

@@ -7,7 +7,7 @@ import pytest
 from tests.support.cluster import LocalCluster
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 IMAGE = "registry.example.com/models/digits@sha256:" + "0123456789abcdef" * 4
 

@@ -24,7 +24,7 @@ from model.server.grpc_messages import CLASSES, HEALTH_SERVICE, SERVING
 from tests.unit.server.models import linear, onnx_model, tensor, write, write_linear
 from tests.unit.server.running import Running, free_port, serving
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 ROWS = np.array([[1.0, 2.0, 3.0], [-4.5, 0.25, 100.0]], dtype=np.float32)
 EXPECTED = linear(ROWS.tolist())

@@ -12,7 +12,7 @@ import yaml
 from tests.support.cluster import LocalCluster
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"render-{uuid.uuid4().hex[:6]}"
 CANARY = f"canary-{uuid.uuid4().hex}"

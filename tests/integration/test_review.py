@@ -12,7 +12,7 @@ from tests.support.documents import commands
 from tests.support.workspace import ROOT, Workspace
 from toolchain.review.comment import marker
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"review-{uuid.uuid4().hex[:6]}"
 PAGE = ROOT / "docs" / "pull-requests.md"

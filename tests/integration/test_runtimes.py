@@ -25,7 +25,7 @@ from tests.support.registry import Image, contract_of
 from tests.support.workspace import Workspace
 from tests.unit.components.recording import record
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"runtimes-{uuid.uuid4().hex[:6]}"
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from tests.support.workspace import copy_checkout
 from toolchain import attestations, stack
 from toolchain.supply import scan
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 DEBIAN = "arch=amd64&distro=debian-12"
 # As syft lists them: openssl's library by its own name, with that of its source.

@@ -21,7 +21,7 @@ from tests.support.workspace import ROOT
 from tests.unit.components.recording import STACK
 from toolchain import venv
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 NAMESPACE = f"scanned-{uuid.uuid4().hex[:6]}"
 DIGEST = "sha256:" + "0123456789abcdef" * 4

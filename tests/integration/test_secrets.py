@@ -20,7 +20,7 @@ from tests.support.registry import Image
 from tests.support.services import Registry, free_port
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"canary-{secrets.token_hex(3)}"
 TOKEN = "canary" + secrets.token_hex(12)

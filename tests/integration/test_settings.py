@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 from tests.support.workspace import Workspace
 from tests.unit.components.recording import ROOT
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"settings-{uuid.uuid4().hex[:6]}"
 CANARY = "canary" + uuid.uuid4().hex

@@ -14,7 +14,7 @@ import pytest
 from tests.support.cluster import LocalCluster, toolchain
 from tests.support.workspace import Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 ID = uuid.uuid4().hex[:6]
 OWNER, USER = f"pools-{ID}", f"user-{ID}"

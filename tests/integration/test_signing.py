@@ -13,7 +13,7 @@ from tests.support.building import build_model, key_pair
 from tests.support.cluster import LocalCluster
 from tests.unit.server.running import serving, start
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1()}
 

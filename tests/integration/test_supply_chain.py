@@ -23,7 +23,7 @@ from tests.support.services import Registry
 from tests.support.tampering import with_one_flipped_byte
 from tests.support.workspace import ROOT, Workspace
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 PAGE = ROOT / "docs" / "supply-chain.md"
 NAMESPACE = f"signed-{secrets.token_hex(3)}"

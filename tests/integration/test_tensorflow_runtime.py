@@ -16,7 +16,7 @@ from tests.support.cluster import LocalCluster
 from tests.support.workspace import ROOT, Workspace
 from toolchain.predict import is_right, label
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 STACK = f"tensorflow-{uuid.uuid4().hex[:6]}"
 MODELS = {

@@ -10,7 +10,7 @@ import pytest
 from tests.support.workspace import copy_checkout
 from toolchain.parts.model import numbers
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 OLD = "iniconfig==1.0.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com")

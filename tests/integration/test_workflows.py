@@ -21,7 +21,7 @@ from tests.support.workspace import ROOT
 from toolchain import versions
 from toolchain.parts.linters import actionlint
 
-pytestmark = [pytest.mark.integration, pytest.mark.paired]
+pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 # `gh api` as far as the workflow uses it, on comments in a file. The real jq filters where it is installed.

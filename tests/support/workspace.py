@@ -57,8 +57,8 @@ class Workspace:
 
     @classmethod
     def create(cls, path: Path, stack: str, env: Mapping[str, str], backend: Path) -> Self:
-        """A new checkout, whose models ask for so little that the pods of two files of tests find room on a small node,
-        with those that come while others still leave.
+        """A new checkout, whose models ask for so little that the pods of several files of tests find room on a small
+        node, with those that come while others still leave.
         """
         backend.mkdir(parents=True, exist_ok=True)
         project = copy_checkout(path) / "Pulumi.yaml"

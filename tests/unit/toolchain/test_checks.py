@@ -50,8 +50,8 @@ def test_pythons_that_tests_start_keep_their_byte_code(
 
 def test_commands_of_two_files_of_tests_wait_for_each_other(given: list[Mapping[str, str]]) -> None:
     checks.sharing()
-    paired, alone = given
-    assert paired["LOCK_TIMEOUT"] == "600"
+    beside, alone = given
+    assert beside["LOCK_TIMEOUT"] == "600"
     assert "LOCK_TIMEOUT" not in alone
 
 
