@@ -79,6 +79,9 @@ def _unselected(kube: Kube, declared: Iterable[_Declared], stack: str, monitorin
     if not watchers:
         yield "the cluster has an operator, and no Prometheus: nobody would read the metrics -> make a Prometheus"
         return
+    named = str(monitoring.get("namespace", "monitoring"))
+    # The one that is meant comes first, and so is the one whose labels are proposed.
+    watchers.sort(key=lambda watcher: watcher["metadata"]["namespace"] != named)
     selecting: list[Mapping[str, Any]] = []
     for group in declared:
         namespace = _labels_of_namespace(kube, group.namespace)
@@ -88,7 +91,6 @@ def _unselected(kube: Kube, declared: Iterable[_Declared], stack: str, monitorin
             whys = "; ".join(_why_not(watcher, group, namespace) for watcher in watchers)
             fix = _of_other_stack(monitoring, stack) or _fix(watchers, group, stack)
             yield f"no Prometheus looks at this stack's {group.kind}s: {whys} -> {fix}"
-    named = str(monitoring.get("namespace", "monitoring"))
     if monitoring.get("mode") == "stack":
         return  # the other stack tells where
     where = sorted({watcher["metadata"]["namespace"] for watcher in selecting})

@@ -33,8 +33,10 @@ class Cluster:
         *specs: dict[str, Any],
         labels: dict[str, str] | None = None,
         groups: tuple[str, ...] = ("monitoring.coreos.com",),
+        namespaces: tuple[str, ...] = ("monitoring", "monitoring"),
     ) -> None:
         self._groups = groups
+        self._namespaces = namespaces
         self._specs, self._labels = specs, labels
 
     def get(self, path: str, **_: str) -> dict[str, Any]:
@@ -46,7 +48,10 @@ class Cluster:
             return {"metadata": {"labels": self._labels}}
         assert path == "/apis/monitoring.coreos.com/v1/prometheuses"
         return {
-            "items": [{"metadata": {"name": "k8s", "namespace": "monitoring"}, "spec": spec} for spec in self._specs]
+            "items": [
+                {"metadata": {"name": "k8s", "namespace": namespace}, "spec": spec}
+                for spec, namespace in zip(self._specs, self._namespaces, strict=False)
+            ]
         }
 
 
@@ -74,6 +79,17 @@ def test_a_label_that_is_missing_is_named_with_the_command_that_sets_it() -> Non
 
 def test_one_of_two_is_enough() -> None:
     assert troubles(Cluster(EVERYTHING | {"podMonitorSelector": RELEASE}, EVERYTHING), MONITORING) == []
+
+
+def test_of_several_the_one_that_is_meant_says_which_label() -> None:
+    other, meant = ({"podMonitorSelector": {"matchLabels": {"release": name}}} for name in ("other", "meant"))
+    cluster = Cluster(EVERYTHING | other, EVERYTHING | meant, namespaces=("other", "meant"))
+    [line] = troubles(cluster, MONITORING | {"namespace": "meant"})
+    assert line == (
+        "no Prometheus looks at this stack's PodMonitors: meant/k8s selects those with release=meant; "
+        "other/k8s selects those with release=other "
+        "-> pulumi config set --path model-serving:monitoring.labels.release meant --stack dev"
+    )
 
 
 def test_without_a_selector_nothing_is_selected() -> None:
