@@ -22,6 +22,9 @@ A stack has settings and levels of its own in `policy/<stack>.json`, which Pulum
 What a preview cannot know yet, such as the digest of an image that is not built, is told as advice, and checked by
 `up`.
 
+Under `cluster: docker` the rules about images look at Docker's containers; what the others ask for is said of pods
+and nodes.
+
 This page is written by `python -m policy.document > docs/policies.md`.
 """
 

@@ -11,6 +11,8 @@ _INTERNAL = {
     "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
     "service.beta.kubernetes.io/azure-load-balancer-internal": "true",
 }
+# What KEDA makes of a ScaledObject that does not say.
+_KEDA_MOST = 100
 _TEXTS = {"type": "array", "items": {"type": "string"}, "default": []}
 
 
@@ -45,22 +47,25 @@ def _gpus(container: Properties) -> int:
     return sum(int(limits[name]) for name in limits if name.partition("/")[0].endswith(("nvidia.com", "amd.com")))
 
 
-# Where each cloud's node pools, and Karpenter's, say region and machine types.
+# Where each cloud's node pools say region and machine types. Those of EKS and AKS are where their cluster is.
 _REGIONS = {"gcp:container/nodePool:NodePool": ("location",)}
 _MACHINES = {
     "gcp:container/nodePool:NodePool": ("nodeConfig", "machineType"),
     "aws:eks/nodeGroup:NodeGroup": ("instanceTypes",),
     "azure-native:containerservice:AgentPool": ("vmSize",),
 }
+_KARPENTER = "kubernetes:karpenter.sh/v1:NodePool"
 
 
 def _places(resource: Resource, paths: Mapping[str, tuple[str, ...]], label: str) -> list[str]:
     if path := paths.get(resource.type):
         found = at(resource.properties, *path, default=())
         return [found] if isinstance(found, str) else list(found)
-    if resource.type == "kubernetes:karpenter.sh/v1:NodePool":
+    if resource.type == _KARPENTER:
         asked = at(resource.properties, "spec", "template", "spec", "requirements", default=())
-        return [value for entry in asked if entry["key"] == label for value in at(entry, "values", default=())]
+        # Any other operator leaves open which ones come.
+        ours = (entry for entry in asked if entry["key"] == label and entry["operator"] == "In")
+        return [value for entry in ours for value in at(entry, "values", default=())]
     return []
 
 
@@ -74,7 +79,12 @@ def _allowed_regions(resource: Resource, settings: Properties) -> Iterator[str]:
 
 def _allowed_machines(resource: Resource, settings: Properties) -> Iterator[str]:
     allowed = settings["machineTypes"]
-    for machine in _places(resource, _MACHINES, "node.kubernetes.io/instance-type") if allowed else ():
+    if not allowed:
+        return
+    machines = _places(resource, _MACHINES, "node.kubernetes.io/instance-type")
+    if resource.type == _KARPENTER and not machines:
+        yield f"NodePool {resource.name} names no machine types, so that any may come"
+    for machine in machines:
         if machine not in allowed:
             yield f"{machine} is none of the allowed machine types: {', '.join(allowed)}"
 
@@ -115,12 +125,13 @@ def _most_gpus(resources: Sequence[Resource], settings: Properties) -> Iterator[
 
 def _most_replicas(resource: Resource, resources: Sequence[Resource]) -> int:
     """Under an autoscaler its maximum. Autoscaler and Deployment are found by the labels that they share."""
+    most = {"HorizontalPodAutoscaler": "maxReplicas", "ScaledObject": "maxReplicaCount"}
     labels = at(resource.properties, "metadata", "labels", default={})
     instance = at(labels, "app.kubernetes.io/instance")
     for other in resources:
         theirs = at(other.properties, "metadata", "labels", "app.kubernetes.io/instance")
-        if other.kind == "HorizontalPodAutoscaler" and instance is not None and theirs == instance:
-            return int(at(other.properties, "spec", "maxReplicas", default=1))
+        if other.kind in most and instance is not None and theirs == instance:
+            return int(at(other.properties, "spec", most[other.kind], default=_KEDA_MOST))
     return int(at(resource.properties, "spec", "replicas", default=1))
 
 
@@ -154,7 +165,8 @@ RULES = (
     ),
     Rule(
         name="allowed-regions",
-        description="Node pools are in the allowed regions; in any, where none is listed.",
+        description="Node pools that say a region (of GKE, and of Karpenter where they ask for one) are in the allowed "
+        "ones; in any, where none is listed. Those of EKS and AKS are where their cluster is.",
         fix="choose an allowed region, or list this one in the rule's settings",
         check=_allowed_regions,
         settings={"regions": {**_TEXTS, "description": "regions, such as europe-west1"}},
@@ -162,7 +174,7 @@ RULES = (
     Rule(
         name="allowed-machine-types",
         description="Node pools are made of the allowed machine types; of any, where none is listed.",
-        fix="choose an allowed machine type, or list this one in the rule's settings",
+        fix="choose allowed machine types for the pool (machineTypes), or list more in the rule's settings",
         check=_allowed_machines,
         settings={"machineTypes": {**_TEXTS, "description": "machine types, such as g2-standard-8"}},
     ),

@@ -62,21 +62,32 @@ def at(properties: Properties, *path: str, default: Any = None) -> Any:
     return value
 
 
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+_TEMPLATE = ("spec", "template", "spec")
+WORKLOADS = {
+    **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "Job"), _TEMPLATE),
+    "CronJob": ("spec", "jobTemplate", *_TEMPLATE),
+    "Pod": ("spec",),
+}
+"""Kinds that make pods, and where they describe them."""
 
 
 def pod_spec(resource: Resource) -> Properties | None:
     """The specification of the pods that a workload makes, None for what makes none."""
     if not resource.type.startswith("kubernetes:"):
         return None
-    if resource.kind == "Pod":
-        return at(resource.properties, "spec")
-    if resource.kind in WORKLOADS:
-        return at(resource.properties, "spec", "template", "spec")
-    return None
+    path = WORKLOADS.get(resource.kind)
+    return at(resource.properties, *path) if path else None
 
 
 def containers(spec: Properties, *, with_init: bool = True) -> Iterator[Properties]:
     kinds: Iterable[str] = ("initContainers", "containers") if with_init else ("containers",)
     for kind in kinds:
         yield from at(spec, kind, default=())
+
+
+def images(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Name and image of each container that a workload makes, or that is one of Docker's."""
+    if resource.type == "docker:index/container:Container":
+        yield at(resource.properties, "name", default=resource.name), resource.properties["image"]
+    for container in containers(pod_spec(resource) or {}):
+        yield container["name"], container["image"]

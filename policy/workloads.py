@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from policy.rule import Properties, Resource, Rule, at, containers, pod_spec
+from policy.rule import Properties, Resource, Rule, at, containers, images, pod_spec
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _LABELS = tuple(f"app.kubernetes.io/{name}" for name in ("part-of", "managed-by"))
@@ -22,19 +22,19 @@ _RELEASES = (
 
 
 def _by_digest(resource: Resource, settings: Properties) -> Iterator[str]:
-    for container in containers(pod_spec(resource) or {}):
+    for name, image in images(resource):
         # A mirror serves the same paths from another registry.
-        released = f"/{container['image']}".endswith(tuple(f"/{name}" for name in settings["releases"]))
-        if not _DIGEST.search(container["image"]) and not released:
-            yield f"container {container['name']}: {container['image']} is not an image by digest"
+        released = f"/{image}".endswith(tuple(f"/{release}" for release in settings["releases"]))
+        if not _DIGEST.search(image) and not released:
+            yield f"container {name}: {image} is not an image by digest"
 
 
 def _from_allowed_registries(resource: Resource, settings: Properties) -> Iterator[str]:
     allowed = tuple(f"{prefix.rstrip('/')}/" for prefix in settings["registries"])
-    for container in containers(pod_spec(resource) or {}) if allowed else ():
-        if not container["image"].startswith(allowed):
+    for name, image in images(resource) if allowed else ():
+        if not image.startswith(allowed):
             yield (
-                f"container {container['name']}: {container['image']} comes from none of the allowed registries: "
+                f"container {name}: {image} comes from none of the allowed registries: "
                 f"{', '.join(settings['registries'])}"
             )
 
@@ -79,7 +79,7 @@ def _resources_set(resource: Resource, settings: Properties) -> Iterator[str]:
 
 
 def _probes(resource: Resource, settings: Properties) -> Iterator[str]:
-    if resource.kind != "Job":
+    if resource.kind not in ("Job", "CronJob"):
         for container in containers(pod_spec(resource) or {}, with_init=False):
             for probe in ("readinessProbe", "livenessProbe"):
                 if at(container, probe) is None:

@@ -107,20 +107,33 @@ AUTOSCALER = made(
     "kubernetes:autoscaling/v2:HorizontalPodAutoscaler", metadata={"labels": LABELS}, spec={"maxReplicas": 5}
 )
 STACK = made("pulumi:pulumi:Stack", capacity={"total": {"costPerHour": {"max": 3.5}}})
-GKE = "gcp:container/nodePool:NodePool"
-KARPENTER = made(
-    "kubernetes:karpenter.sh/v1:NodePool",
-    spec={
-        "template": {
-            "spec": {
-                "requirements": [
-                    {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["g6.xlarge"]},
-                    {"key": "topology.kubernetes.io/region", "operator": "In", "values": ["eu-west-1"]},
-                ]
-            }
-        }
-    },
+SCALED_OBJECT = made(
+    "kubernetes:keda.sh/v1alpha1:ScaledObject", metadata={"labels": LABELS}, spec={"maxReplicaCount": 4}
 )
+GKE = "gcp:container/nodePool:NodePool"
+
+
+def karpenter(**asked: tuple[str, list[str]]) -> Resource:
+    """A pool with an operator and values for `machines` and `regions`."""
+    keys = {"machines": "node.kubernetes.io/instance-type", "regions": "topology.kubernetes.io/region"}
+    requirements = [
+        {"key": keys[name], "operator": operator, "values": values} for name, (operator, values) in asked.items()
+    ]
+    spec = {"template": {"spec": {"requirements": requirements}}}
+    return made("kubernetes:karpenter.sh/v1:NodePool", spec=spec)
+
+
+KARPENTER = karpenter(machines=("In", ["g6.xlarge"]), regions=("In", ["eu-west-1"]))
+
+
+def docker(image: str) -> Resource:
+    return made("docker:index/container:Container", name="digits-1", image=image)
+
+
+def cron_job(**container: Any) -> Resource:
+    template = {"template": {"spec": {**POD, "containers": [CONTAINER | container]}}}
+    return made("kubernetes:batch/v1:CronJob", spec={"jobTemplate": {"spec": template}})
+
 
 # Rule -> settings, what keeps it, what breaks it with a part of the message, and what it cannot know.
 CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] = {
@@ -128,6 +141,8 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] =
         {"releases": ["otel/collector:1.0.0"]},
         [
             deployment(),
+            cron_job(),
+            docker(IMAGE),
             service(),
             agent(image="otel/collector:1.0.0"),
             agent(image="localhost:5001/otel/collector:1.0.0"),
@@ -137,6 +152,8 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] =
             (agent(image="otel/collector:1.0.1"), "otel/collector:1.0.1 is not an image by digest"),
             (deployment(image="digits:latest"), "container server: digits:latest is not an image by digest"),
             (deployment({"initContainers": [CONTAINER | {"image": "busybox"}]}), "busybox"),
+            (cron_job(image="busybox"), "container server: busybox is not an image by digest"),
+            (docker("busybox"), "container digits-1: busybox is not an image by digest"),
         ],
         hidden(deployment(), *FIRST, "image"),
     ),
@@ -146,6 +163,7 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] =
         [
             (deployment(image="evil.example/digits"), "evil.example/digits comes from none of the allowed registries"),
             (deployment(image="registry.example.com/models-of-others/x"), "none of the allowed"),
+            (docker("evil.example/digits"), "container digits-1: evil.example/digits comes from none"),
         ],
         hidden(deployment(), *FIRST, "image"),
     ),
@@ -238,12 +256,14 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] =
     ),
     "allowed-machine-types": (
         {"machineTypes": ["g2-standard-8"]},
-        [made(GKE, nodeConfig={"machineType": "g2-standard-8"})],
+        [made(GKE, nodeConfig={"machineType": "g2-standard-8"}), karpenter(machines=("In", ["g2-standard-8"]))],
         [
             (made(GKE, nodeConfig={"machineType": "a3-megagpu-8g"}), "a3-megagpu-8g is none of the allowed"),
             (made("aws:eks/nodeGroup:NodeGroup", instanceTypes=["p5.48xlarge"]), "p5.48xlarge"),
             (made("azure-native:containerservice:AgentPool", vmSize="Standard_NC24"), "Standard_NC24"),
             (KARPENTER, "g6.xlarge is none of the allowed"),
+            (karpenter(), "names no machine types, so that any may come"),
+            (karpenter(machines=("NotIn", ["g2-standard-8"])), "names no machine types, so that any may come"),
         ],
         hidden(made(GKE, nodeConfig={}), "nodeConfig", "machineType"),
     ),
@@ -266,6 +286,8 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], list[tuple[Any, str]], Any]] =
         [
             ([deployment(GPU_POD, replicas=3)], "may use 6 GPUs (digits-server 6), and 4 are allowed"),
             ([deployment(GPU_POD), AUTOSCALER], "may use 10 GPUs"),
+            ([deployment(GPU_POD), SCALED_OBJECT], "may use 8 GPUs"),
+            ([deployment(GPU_POD), made(SCALED_OBJECT.type, metadata={"labels": LABELS}, spec={})], "may use 200 GPUs"),
         ],
         [hidden(deployment(GPU_POD), "spec", "replicas")],
     ),
