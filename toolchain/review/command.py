@@ -26,7 +26,7 @@ def write(stack: Stack, *, kept: Path | None, base: str, output: Path | None) ->
     code = 0
     if kept is None:
         code, text = _preview(stack)
-        warnings = [] if _reached(stack) else [_UNREACHED]
+        warnings = [] if stack.docker or _reached(stack) else [_UNREACHED]
     else:
         text = sys.stdin.read() if str(kept) == "-" else _content(kept)
         warnings = [_KEPT]

@@ -10,6 +10,7 @@ from toolchain.review.preview import Change, Preview
 # What the engine writes for a value that only the update will know.
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _BUILD = "docker-build:index:Image"
+_CONTAINER = "docker:index/container:Container"
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 _DIGEST = re.compile(r"@sha256:([0-9a-f]{12})[0-9a-f]*$")
 
@@ -30,10 +31,10 @@ def builds(preview: Preview) -> list[Change]:
 
 
 def image_changes(preview: Preview) -> list[ImageChange]:
-    """Every image that a Deployment will run and did not run before, or the other way round."""
+    """Every image that a Deployment, or Docker, will run and did not run before, or the other way round."""
     found = []
     for change in preview.changes:
-        if change.type != _DEPLOYMENT:
+        if change.type not in (_DEPLOYMENT, _CONTAINER):
             continue
         old, new = dict(_images(change.old)), dict(_images(change.new))
         if change.operation == "delete":
@@ -45,6 +46,8 @@ def image_changes(preview: Preview) -> list[ImageChange]:
 
 
 def _images(deployment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if isinstance(image := deployment.get("image"), str):
+        yield str(deployment.get("name")), image
     pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
     for kind in ("initContainers", "containers"):
         for container in pod.get(kind) or ():

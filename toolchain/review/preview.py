@@ -16,6 +16,11 @@ _STACK = "pulumi:pulumi:Stack"
 _QUIET = frozenset({"same", "read", "refresh"})
 # The engine tells a replacement in up to three steps, of which this one names the properties that force it.
 _REPLACING = frozenset({"replace", "create-replacement", "delete-replaced"})
+_NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+# Components that have their model's name.
+_OF_MODEL = tuple(
+    f"$model-serving:{kind}" for kind in ("model:ServedModel", "model:ModelImage", "docker:DockerService")
+)
 # What people call resources whose type is named after the way they are made.
 _KINDS = {"docker-build:index:Image": "image build", "pulumi:index:Stash": "image attachments"}
 
@@ -182,7 +187,7 @@ def _changes(steps: list[dict[str, Any]]) -> tuple[Change, ...]:
     for step in steps:
         if step["op"] not in _QUIET and not _holds_no_object(step["type"]):
             by_urn.setdefault(step["urn"], []).append(step)
-    return tuple(_change(urn, found, _model(urn, parents)) for urn, found in by_urn.items())
+    return tuple(_change(urn, found, _model(urn, parents) or _guarded(found)) for urn, found in by_urn.items())
 
 
 def _holds_no_object(kind: str) -> bool:
@@ -194,10 +199,20 @@ def _model(urn: str, parents: Mapping[str, str]) -> str | None:
     """The model that a resource is below of: its image's or its service's component has the model's name."""
     while urn:
         kind, _, name = urn.rpartition("::")
-        if kind.endswith(("$model-serving:model:ServedModel", "$model-serving:model:ModelImage")):
-            return name
+        if kind.endswith(_OF_MODEL):
+            return name.partition(".")[0]  # digits.init is a container that prepares digits
         parent = parents.get(urn, "")
         urn = parent if parent != urn else ""
+    return None
+
+
+def _guarded(steps: list[dict[str, Any]]) -> str | None:
+    """The model whose pods a network policy is for, which is declared beside the model and not below it."""
+    for side in ("new", "old"):
+        inputs = steps[-1][side].get("inputs") or {}
+        if steps[-1]["type"] == _NETWORK_POLICY and inputs:
+            pods = (inputs.get("spec") or {}).get("podSelector") or {}
+            return (pods.get("matchLabels") or {}).get("app.kubernetes.io/name")
     return None
 
 

@@ -210,6 +210,32 @@ def _deployment(image: str) -> dict[str, Any]:
     return {"type": "kubernetes:apps/v1:Deployment", "inputs": {"spec": {"template": {"spec": pod}}}}
 
 
+def test_of_docker_containers_are_told_by_model_with_their_images() -> None:
+    """A stack with `cluster: docker`, in the engine's own form."""
+    stack = "urn:pulumi:laptop::model-serving::"
+    service = "model-serving:docker:DockerStack$model-serving:docker:DockerService"
+    old, new = (f"registry.example.com/digits@sha256:{digit * 64}" for digit in "ab")
+    steps = [
+        {
+            "op": "update",
+            "urn": f"{stack}{service}$docker:index/container:Container::digits-1",
+            "oldState": {
+                "type": "docker:index/container:Container",
+                "parent": f"{stack}{service}::digits",
+                "inputs": {"name": "laptop-digits-1", "image": old},
+            },
+            "newState": {
+                "type": "docker:index/container:Container",
+                "parent": f"{stack}{service}::digits",
+                "inputs": {"name": "laptop-digits-1", "image": new},
+            },
+        }
+    ]
+    text = comment(read(json.dumps({"steps": steps, "changeSummary": {"update": 1}}, indent=2)), "laptop", files=None)
+    assert "Model <code>digits</code>: 1 object" in text
+    assert f"| `{old[:-52]}` | `{new[:-52]}` |" in text
+
+
 @pytest.mark.parametrize("text", ["", "no JSON", "[1, 2]", '{"some": "thing"}', '{"steps": []}'])
 def test_what_is_no_preview_is_refused_with_how_to_make_one(text: str) -> None:
     with pytest.raises(ToolchainError) as refused:
