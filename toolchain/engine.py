@@ -103,7 +103,9 @@ def _ensure_virtualenv(stack: Stack, progress: Progress, *, with_policies: bool)
     if stack.virtualenv is not None:
         _ensure_installed(stack, folder, stack.virtualenv, "install what the program requires", progress)
     if with_policies and policies(stack):
-        _ensure_installed(stack, folder / _POLICIES, folder / _POLICIES / ".venv", "install what the policies require", progress)
+        _ensure_installed(
+            stack, folder / _POLICIES, folder / _POLICIES / ".venv", "install what the policies require", progress
+        )
 
 
 def _ensure_installed(stack: Stack, folder: Path, virtualenv: Path, what: str, progress: Progress) -> None:

@@ -1,6 +1,7 @@
 """Mistakes between the sections that say who watches the models, who is told, and where their logs go."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ def problems(given: Given) -> Iterator[Problem]:
     yield from _unmeasured_targets(given)
     yield from _untold_alerts(given)
     yield from _settings_of_another_mode(given)
+    yield from _forgotten_budgets(given)
     yield from _namespace_of_logs(given)
 
 
@@ -113,6 +115,28 @@ def _settings_of_another_mode(given: Given) -> Iterator[Problem]:
         else:
             fix = f"{given.commands.set(('monitoring', 'mode'), modes[0])}, or take it out"
         yield Problem(path=path, message=message, fix=fix)
+
+
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+
+
+def _forgotten_budgets(given: Given) -> Iterator[Problem]:
+    """What is left of a budget is told from the samples of its whole window."""
+    retention = section_of(section_of(given.data, "monitoring"), "install").get("retention")
+    if not (isinstance(retention, str) and re.fullmatch(r"\d+[hdw]", retention)):
+        return
+    for name, model in models_of(given.data):
+        window = section_of(model, "slo").get("window", "30d" if "slo" in model else "")
+        if not (isinstance(window, str) and re.fullmatch(r"\d+d", window)):
+            continue
+        if int(retention[:-1]) * _HOURS[retention[-1]] < int(window[:-1]) * _HOURS["d"]:
+            yield Problem(
+                path=("monitoring", "install", "retention"),
+                message=f"is {retention}, less than the window of model {name}'s objectives, {window}: what is left of "
+                f"its budget would be told wrong; allowed: {window} or more",
+                fix=f"{given.commands.set(('monitoring', 'install', 'retention'), window)}, or shorten slo.window",
+            )
+            return
 
 
 def _namespace_of_logs(given: Given) -> Iterator[Problem]:

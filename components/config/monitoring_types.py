@@ -137,8 +137,8 @@ Retention = Annotated[
     Field(
         pattern=r"^[1-9][0-9]{0,3}[hdw]$",
         title="retention",
-        description="how long samples are kept, in whole hours, days or weeks: 36h, 15d, 8w",
-        examples=["15d"],
+        description="how long samples are kept, in whole hours, days or weeks: 36h, 30d, 8w",
+        examples=["30d"],
     ),
 ]
 

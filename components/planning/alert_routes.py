@@ -31,7 +31,11 @@ def _keys(receiver: "ReceiverConfig") -> "Iterator[str]":
 
 
 def configuration(alerts: "AlertsConfig | None", folder: str) -> dict[str, Any]:
-    """The whole configuration. The secret with key k is the file k in `folder`."""
+    """The whole configuration. The secret with key k is the file k in `folder`.
+
+    Without routes it says so: as values of a chart it is merged with the chart's own, whose routes name a receiver that
+    is replaced here.
+    """
     grouping = {"group_by": ["alertname", "namespace", "model"]}
     # A fast use of a budget tells what a slow one of the same budget would.
     quiet = {
@@ -40,7 +44,11 @@ def configuration(alerts: "AlertsConfig | None", folder: str) -> dict[str, Any]:
         "equal": ["namespace", "model", "slo"],
     }
     if alerts is None:
-        return {"route": {"receiver": NOBODY, **grouping}, "receivers": [{"name": NOBODY}], "inhibit_rules": [quiet]}
+        return {
+            "route": {"receiver": NOBODY, **grouping, "routes": []},
+            "receivers": [{"name": NOBODY}],
+            "inhibit_rules": [quiet],
+        }
     routes = [
         {
             "receiver": route.receiver,
@@ -63,7 +71,7 @@ def configuration(alerts: "AlertsConfig | None", folder: str) -> dict[str, Any]:
             "group_wait": alerts.group_wait,
             "group_interval": alerts.group_interval,
             "repeat_interval": alerts.repeat_interval,
-            **({"routes": routes} if routes else {}),
+            "routes": routes,
         },
         "receivers": [_receiver(name, receiver, folder) for name, receiver in alerts.receivers.items()],
         "inhibit_rules": [quiet],

@@ -67,6 +67,8 @@ def values(
                 "scrapeInterval": config.scrape_interval,
                 "evaluationInterval": config.scrape_interval,
                 "externalLabels": {"stack": stack},
+                # The chart's own would forget what a budget was spent on.
+                "retention": config.install.retention,
             }
         },
         "alertmanager": {

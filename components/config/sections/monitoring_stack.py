@@ -22,14 +22,15 @@ class MonitoringImagesConfig(Section):
 class InstallConfig(Section):
     """Prometheus, Alertmanager, Grafana and exporters, for the Prometheus Operator of the cluster to run.
 
-    `imageRegistry` is a mirror that has the projects' images under their own paths. Without `storage`, what was
-    measured is lost with the pod. `nodeExporter` needs the host's files, and a namespace of its own for that.
+    `imageRegistry` is a mirror that has the projects' images under their own paths. `retention` is the longest window
+    of an objective, or more. Without `storage`, what was measured is lost with the pod. `nodeExporter` needs the host's
+    files, and a namespace of its own for that.
     """
 
     image_registry: ImageRegistry | None = None
     images: MonitoringImagesConfig = MonitoringImagesConfig()
     replicas: Replicas = 1
-    retention: Retention = "15d"
+    retention: Retention = "30d"
     storage: MemoryQuantity | None = None
     grafana: Switch = True
     state_metrics: Switch = True

@@ -131,7 +131,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
                     )
                 ),
                 "replicas": 1,
-                "retention": "15d",
+                "retention": "30d",
                 "storage": None,
                 "grafana": True,
                 "stateMetrics": True,

@@ -134,7 +134,16 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "a retention without a unit": (
         {"monitoring": {**INSTALL, "install": {"retention": "15"}}},
         'model-serving:monitoring.install.retention: "15" is not a retention; allowed: how long samples are kept, in '
-        "whole hours, days or weeks: 36h, 15d, 8w " + fix("monitoring.install.retention", "15d"),
+        "whole hours, days or weeks: 36h, 30d, 8w " + fix("monitoring.install.retention", "30d"),
+    ),
+    "a retention shorter than a window": (
+        {
+            "monitoring": {**INSTALL, "install": {"retention": "1w"}},
+            "models": {"digits": {"image": EXAMPLE_IMAGE, "slo": {"availability": 99.9}}},
+        },
+        "model-serving:monitoring.install.retention: is 1w, less than the window of model digits's objectives, 30d: "
+        "what is left of its budget would be told wrong; allowed: 30d or more "
+        + fix("monitoring.install.retention", "30d") + ", or shorten slo.window",
     ),
 }  # fmt: skip
 
