@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.config.given import Given, holders_of, models_of
+from components.config.given import Given, holders_of, models_of, served_names
 from components.config.problems import Path, Problem
 
 
@@ -13,6 +13,8 @@ def problems(given: Given) -> Iterator[Problem]:
     section = given.data.get("docker")
     if isinstance(section, dict) and isinstance(section.get("database"), dict):
         yield from _database(given)
+    if isinstance(section, dict) and isinstance(section.get("prometheus"), dict):
+        yield from _prometheus(given)
 
 
 def _databases(given: Given) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -57,14 +59,27 @@ def _database(given: Given) -> Iterator[Problem]:
             yield Problem(path=path, message=message, fix=fix)
 
 
+def _prometheus(given: Given) -> Iterator[Problem]:
+    """Its host name is its own."""
+    for name in served_names(given.data).values():
+        if name == "prometheus":
+            message = "is the host of docker.prometheus; allowed: any other name"
+            fix = f"give the model another name, or {given.commands.remove(('docker', 'prometheus'))}"
+            yield Problem(path=("models", name), message=message, fix=fix)
+    for path, database in _databases(given):
+        if database.get("host") == "prometheus":
+            message = '"prometheus" is the host of docker.prometheus; allowed: another host name'
+            yield Problem(path=(*path, "host"), message=message, fix=given.commands.set((*path, "host"), "database"))
+
+
 # What a stack without a cluster says in vain, and why.
 _OF_CLUSTERS = {
     "namespace": "containers are in a network of their own",
     "nodePools": "there is one node, this machine",
     "gpuSupport": "GPUs need NVIDIA's container toolkit on this machine",
     "network": "Docker has no network policies",
-    "monitoring": "nothing scrapes containers",
-    "alerts": "nothing scrapes containers",
+    "monitoring": "docker.prometheus reads the metrics of containers",
+    "alerts": "there is no Alertmanager",
     "charts": "a chart is of Kubernetes' objects",
     "logs": "the logs are the engine's (`docker logs`)",
     "protect": "containers are replaced, and so deleted, at every change",

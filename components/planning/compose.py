@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from components.planning import database_container, docker_gaps, names, settings
+from components.planning import database_container, docker_gaps, names, prometheus_container, settings
 from components.planning.health import health_check
 from components.planning.pod import PodInputs, pod_spec
 from components.planning.pod_service import LOGGING, process
@@ -25,7 +25,7 @@ from components.planning.runtimes import SETTINGS_FOLDER, runtime_of
 from components.planning.secret_sources import SecretSource, secrets_of_pod, source_of, sources_of
 
 if TYPE_CHECKING:
-    from components.config import DatabaseConfig, LocalDatabaseConfig, ModelConfig, StackConfig
+    from components.config import DatabaseConfig, LocalDatabaseConfig, LocalPrometheusConfig, ModelConfig, StackConfig
 
 NETWORK = "models"
 # Published for this machine alone: nobody else's network policies stand before a laptop.
@@ -95,6 +95,8 @@ def project(stack: str, config: "StackConfig", images: Mapping[str, Any]) -> Pro
         _add_model(stack, name, config, model, images[name], parts)
         if config.docker.database is not None and model.database is not None:
             _add_database(model.database, config.docker.database, parts)
+    if config.docker.prometheus is not None:
+        _add_prometheus(config, config.docker.prometheus, parts)
     return Project(
         name=project_name(stack),
         services=parts.services,
@@ -243,6 +245,20 @@ def _add_database(database: "DatabaseConfig", config: "LocalDatabaseConfig", par
         "networks": [NETWORK],
         "logging": LOGGING,
     }
+
+
+def _add_prometheus(config: "StackConfig", own: "LocalPrometheusConfig", parts: _Parts) -> None:
+    runtimes = {
+        name: runtime_of(name, settings.with_stack_wide(config, model)) for name, model in config.served.items()
+    }
+    service = {
+        **prometheus_container.service(own, runtimes),
+        "networks": [NETWORK],
+        "ports": [{"target": prometheus_container.PORT, "host_ip": _LOOPBACK}],
+    }
+    content = prometheus_container.configuration(own, runtimes)
+    _add_files(prometheus_container.NAME, {prometheus_container.FILE: content}, service, parts)
+    parts.services[prometheus_container.NAME] = service
 
 
 def _pool(stack: str, config: "StackConfig", model: "ModelConfig") -> NodePool | None:

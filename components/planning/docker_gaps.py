@@ -18,7 +18,8 @@ def left_out(config: "StackConfig") -> Iterator[str]:
     if config.registry is not None and config.registry.pull_secret is not None:
         yield "registry.pullSecret: images are pulled with this machine's own login (`docker login`)."
     if config.monitoring.on:
-        yield "monitoring: nothing asks for the metrics, and nothing alerts."
+        asks = "docker.prometheus" if config.docker.prometheus is not None else "nothing"
+        yield f"monitoring: {asks} asks for the metrics, and nothing alerts."
     if config.charts:
         yield f"charts ({', '.join(config.charts)}): not installed."
     if config.node_pools:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.support.cluster import LocalCluster
+from tests.support.cluster import LocalCluster, toolchain
 from tests.support.docker import Docker, docker
 from tests.support.load import infer, label
 from tests.support.workspace import Workspace
+from toolchain import versions
 
 pytestmark = [pytest.mark.integration, pytest.mark.shared]
 
@@ -226,6 +228,38 @@ def test_a_model_with_its_database_is_added_and_removed(
     assert not (project.folder / "secrets" / "features.db").exists() or not list(
         (project.folder / "secrets" / "features.db").iterdir()
     )
+
+
+def test_a_prometheus_measures_every_container_of_a_model(project: Project, local_cluster: LocalCluster) -> None:
+    toolchain("start", "--addon", "monitoring")
+    repository = f"{local_cluster.registry}/prometheus/prometheus"
+    manifest = httpx.head(
+        f"http://{local_cluster.registry}/v2/prometheus/prometheus/manifests/v{versions.PROMETHEUS}",
+        headers={"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"},
+    )
+    image = f"{repository}@{manifest.headers['docker-content-digest']}"
+    before = project.workspace.read_config()
+    project.workspace.set_config(docker={"prometheus": {"image": image, "scrapeInterval": "1s"}})
+    project.write()
+    project.up("--scale", "digits=2")
+    assert project.inspect("prometheus")["State"]["Health"]["Status"] == "healthy"
+    port = project.compose("port", "prometheus", "9090").stdout.strip().rpartition(":")[2]
+
+    def value(expression: str) -> float:
+        query = f"http://127.0.0.1:{port}/api/v1/query"
+        found = httpx.get(query, params={"query": expression}).json()["data"]["result"]
+        return float(found[0]["value"][1]) if found else 0
+
+    eventually(lambda: value('sum(up{job="digits"})') == 2)
+    requests = 'sum(model_server_requests_total{job="digits",code="200"})'
+    answered = value(requests)
+    assert right(project, project.port("digits"))
+    eventually(lambda: value(requests) >= answered + 1)
+
+    project.workspace.write_config(before)
+    project.write()
+    project.up("--remove-orphans")
+    assert not project.containers("prometheus")
 
 
 def test_the_cluster_beside_it_is_untouched(project: Project, local_cluster: LocalCluster) -> None:

@@ -40,6 +40,12 @@ class Image:
     tag: str
     program: str
     part: Callable[[], Part]
+    beside: tuple[str, ...] = ()
+    """Other programs of the part that the project's image has too."""
+
+    def made_of(self, where: str) -> str:
+        """What the image says that it is made of."""
+        return " ".join((where, *self.beside))
 
 
 RELOADER = Image(
@@ -51,7 +57,7 @@ RELOADER = Image(
 )
 IMAGES = (
     RELOADER,
-    Image("quay.io", "prometheus/prometheus", f"v{versions.PROMETHEUS}", "prometheus", prometheus),
+    Image("quay.io", "prometheus/prometheus", f"v{versions.PROMETHEUS}", "prometheus", prometheus, ("promtool",)),
     Image("quay.io", "prometheus/alertmanager", f"v{versions.ALERTMANAGER}", "alertmanager", alertmanager),
     Image("quay.io", "prometheus/node-exporter", f"v{versions.NODE_EXPORTER}", "node_exporter", node_exporter),
     Image(
@@ -75,7 +81,7 @@ def serve(host: str, tools: Path) -> None:
             continue
         part = image.part().in_cache()
         # One without the annotation is its project's own.
-        if part and (made_of is None or made_of.get(_MADE_OF, part.where) != part.where):
+        if part and (made_of is None or made_of.get(_MADE_OF, image.made_of(part.where)) != image.made_of(part.where)):
             _push(image, part.where, host)
 
 
@@ -87,7 +93,7 @@ def _push(image: Image, where: str, host: str) -> None:
 
 
 def _write(image: Image, part: Path, folder: Path) -> None:
-    """Write the image as ``oci.push`` reads it: /bin/<program>, which is the entrypoint, run as nobody."""
+    """Write the image as ``oci.push`` reads it: /bin/<program>, which is the entrypoint, run as nobody; and others."""
     whole = hashlib.sha256()
     with tempfile.TemporaryFile() as plain, (folder / "layer.tar.gz").open("wb") as file:
         with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -95,10 +101,11 @@ def _write(image: Image, part: Path, folder: Path) -> None:
                 with tarfile.open(part / RUNTIME) as runtime:
                     for entry in runtime:
                         tar.addfile(entry, runtime.extractfile(entry) if entry.isreg() else None)
-            program = tarfile.TarInfo(f"bin/{image.program}")
-            program.size, program.mode = (part / image.program).stat().st_size, 0o755
-            with (part / image.program).open("rb") as content:
-                tar.addfile(program, content)
+            for name in (image.program, *image.beside):
+                program = tarfile.TarInfo(f"bin/{name}")
+                program.size, program.mode = (part / name).stat().st_size, 0o755
+                with (part / name).open("rb") as content:
+                    tar.addfile(program, content)
         plain.seek(0)
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=_FASTEST, mtime=0) as packed:
             while block := plain.read(1 << 20):
@@ -112,4 +119,4 @@ def _write(image: Image, part: Path, folder: Path) -> None:
         "history": [{"created_by": "toolchain"}],
     }
     (folder / "config.json").write_text(json.dumps(config, sort_keys=True))
-    write_manifest(folder, {_MADE_OF: str(part)})
+    write_manifest(folder, {_MADE_OF: image.made_of(str(part))})

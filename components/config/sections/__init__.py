@@ -18,7 +18,7 @@ from components.config.sections.build import (
 from components.config.sections.capacity import CapacityCheck, PricesConfig, RolloutConfig
 from components.config.sections.charts import ChartConfig, ChartName
 from components.config.sections.cluster import Cluster, ClusterConfig, StackOutputConfig
-from components.config.sections.docker import DockerConfig, LocalDatabaseConfig
+from components.config.sections.docker import DockerConfig, LocalDatabaseConfig, LocalPrometheusConfig
 from components.config.sections.gpu_support import GpuSupportConfig
 from components.config.sections.logs import LogsConfig
 from components.config.sections.model import ModelConfig, Models
@@ -91,6 +91,7 @@ __all__ = [
     "IngressConfig",
     "KarpenterPool",
     "LocalDatabaseConfig",
+    "LocalPrometheusConfig",
     "LogsConfig",
     "ModelConfig",
     "ModelFilesConfig",

@@ -156,7 +156,7 @@ def test_the_smallest_file_and_every_default(load: Load) -> None:
         "nodePools": {},
         "gpuSupport": None,
         "charts": {},
-        "docker": {"database": None},
+        "docker": {"database": None, "prometheus": None},
     }
 
 

@@ -62,6 +62,20 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "model-serving:models.digits.database: docker.database has one database at features, and another one is asked "
         "for there -> let port, name, user and password be the same, or name another host",
     ),
+    "a model at Prometheus' host": (
+        {
+            "cluster": "local",
+            "models": {"prometheus": {"image": IMAGE}},
+            "docker": {"prometheus": {"image": IMAGE}},
+        },
+        "model-serving:models.prometheus: is the host of docker.prometheus; allowed: any other name -> give the model "
+        "another name, or pulumi config rm --path 'model-serving:docker.prometheus' --stack dev",
+    ),
+    "a database at Prometheus' host": (
+        {**stack(RIGHT | {"host": "prometheus"}), "docker": {"prometheus": {"image": IMAGE}}},
+        'model-serving:models.digits.database.host: "prometheus" is the host of docker.prometheus; allowed: another '
+        "host name -> pulumi config set --path 'model-serving:models.digits.database.host' database --stack dev",
+    ),
 }
 
 
@@ -87,7 +101,11 @@ WITHOUT_CLUSTER: dict[str, tuple[dict[str, Any], str, str]] = {
         NODE,
     ),
     "policies": (alone({}, network={"defaultDeny": False}), "network", "Docker has no network policies"),
-    "monitoring": (alone({}, monitoring={"mode": "existing"}), "monitoring", "nothing scrapes containers"),
+    "monitoring": (
+        alone({}, monitoring={"mode": "existing"}),
+        "monitoring",
+        "docker.prometheus reads the metrics of containers",
+    ),
     "protection": (
         alone({}, protect=True),
         "protect",

@@ -1,5 +1,6 @@
 """A stack as a Compose project: what only Compose has, beside what it shares with a cluster (test_compose_parity)."""
 
+import json
 import shlex
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ def stack(model: dict[str, Any], **sections: Any) -> StackConfig:
 
 
 def made(model: dict[str, Any], **sections: Any) -> Any:
-    return project("dev", stack(model, **sections), {"digits": IMAGE})
+    return project("dev", stack(model, **sections), {"digits": IMAGE, "more": IMAGE})
 
 
 def test_a_model_waits_for_its_database_which_is_told_what_the_model_is() -> None:
@@ -58,6 +59,43 @@ def test_a_database_elsewhere_stays_there() -> None:
     found = made({"database": DATABASE})
     assert list(found.services) == ["digits"]
     assert "depends_on" not in found.services["digits"]
+
+
+def test_a_prometheus_asks_every_container_once_the_models_answer() -> None:
+    container = {"probes": {"readiness": "/"}, "metricsPath": "/m"}
+    other = {"image": IMAGE, "runtime": "image", "container": container, "ports": {"http": 8000, "metrics": 9000}}
+    config = StackConfig.model_validate(
+        {
+            "cluster": "local",
+            "models": {"digits": {"image": IMAGE}, "other": other},
+            "docker": {"prometheus": {"image": FILES, "scrapeInterval": "5s"}},
+        }
+    )
+    found = project("dev", config, {"digits": IMAGE, "other": IMAGE})
+    prometheus = found.services["prometheus"]
+    assert prometheus["depends_on"] == {name: {"condition": "service_healthy"} for name in ("digits", "other")}
+    assert (prometheus["image"], prometheus["read_only"], prometheus["cap_drop"]) == (FILES, True, ["ALL"])
+    assert set(prometheus["networks"]) == set(found.services["digits"]["networks"])
+    [file] = prometheus["configs"]
+    assert f"--config.file={file['target']}" in prometheus["command"]
+    written = json.loads(found.files[found.configs[file["source"]]["file"].removeprefix("./")])
+    assert written["global"]["scrape_interval"] == "5s"
+    asked = {
+        entry["job_name"]: (entry["metrics_path"], *(sd["names"][0] for sd in entry["dns_sd_configs"]))
+        for entry in written["scrape_configs"]
+    }
+    assert asked == {"digits": ("/metrics", "digits"), "other": ("/m", "other")}
+    ports = [entry["dns_sd_configs"][0]["port"] for entry in written["scrape_configs"]]
+    assert ports == [8080, 9000]
+
+
+def test_who_asks_for_other_models_is_another_container() -> None:
+    prometheus = {"docker": {"prometheus": {"image": FILES}}}
+    labels = [
+        made({}, **prometheus, **more).services["prometheus"]["labels"]["model-serving/files"]
+        for more in ({}, {"models": {"digits": {"image": IMAGE}, "more": {"image": IMAGE}}})
+    ]
+    assert labels[0] != labels[1]
 
 
 def test_files_are_copied_out_of_their_image_before_the_server_starts() -> None:

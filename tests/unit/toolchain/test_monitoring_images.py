@@ -34,20 +34,21 @@ def test_an_image_is_the_program_and_what_it_needs(tmp_path: Path) -> None:
     part.mkdir()
     folder.mkdir()
     image = monitoring_images.IMAGES[1]
-    (part / image.program).write_bytes(b"program")
+    for name in (image.program, "promtool"):
+        (part / name).write_bytes(b"program")
     with tarfile.open(part / RUNTIME, "w") as tar:
         library = tarfile.TarInfo("usr/lib/libc.so.6")
         library.size = 3
         tar.addfile(library, io.BytesIO(b"lib"))
     monitoring_images._write(image, part, folder)
     with tarfile.open(folder / "layer.tar.gz") as layer:
-        assert layer.getnames() == ["usr/lib/libc.so.6", f"bin/{image.program}"]
+        assert layer.getnames() == ["usr/lib/libc.so.6", f"bin/{image.program}", "bin/promtool"]
         assert layer.getmember(f"bin/{image.program}").mode == 0o755
     config = json.loads((folder / "config.json").read_text())
     assert config["config"] == {"Entrypoint": [f"/bin/{image.program}"], "User": "65534:65534"}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["config"]["digest"] == f"sha256:{hashlib.sha256((folder / 'config.json').read_bytes()).hexdigest()}"
-    assert list(manifest["annotations"].values()) == [str(part)]
+    assert list(manifest["annotations"].values()) == [f"{part} promtool"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,7 @@ def test_an_image_is_pushed_when_it_is_not_this_one(
     monkeypatch.setattr(oci, "annotations", lambda host, repository, tag: there)
     monkeypatch.setattr("toolchain.parts.model.Part.in_cache", lambda part: Found("1", "/tools/this"))
     monkeypatch.setattr(monitoring_images, "_push", lambda image, where, host: seen.append(image.repository))
+    monkeypatch.setattr(monitoring_images, "IMAGES", (monitoring_images.RELOADER,))
     monitoring_images.serve("localhost:5001", tmp_path)
     assert bool(seen) == pushed
 
