@@ -7,7 +7,7 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.helm.v4 import Chart
 
-from components.config import GpuConfig, GpuSupportConfig
+from components.config import GpuConfig, GpuSupportConfig, ProxyConfig
 from components.planning import gpu_support
 from components.planning.names import stack_labels
 from components.planning.pools import NodePool
@@ -22,6 +22,7 @@ class GpuSupportArgs:
 
     config: GpuSupportConfig
     pools: Mapping[str, tuple[NodePool, GpuConfig]]
+    proxy: ProxyConfig | None = None
 
 
 class GpuSupport(pulumi.ComponentResource):
@@ -46,7 +47,7 @@ class GpuSupport(pulumi.ComponentResource):
             name=chart.chart,
             chart=chart.archive,
             namespace=self.namespace,
-            values=gpu_support.values(config, args.pools),
+            values=gpu_support.values(config, args.pools, args.proxy),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"namespace": self.namespace})

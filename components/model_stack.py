@@ -119,7 +119,11 @@ class ModelStack(pulumi.ComponentResource):
         if args.config.gpu_support is not None:
             from components.gpu_support import GpuSupport, GpuSupportArgs
 
-            GpuSupport("gpu-support", GpuSupportArgs(config=args.config.gpu_support, pools=self._gpu_pools(args)), opts)
+            GpuSupport(
+                "gpu-support",
+                GpuSupportArgs(config=args.config.gpu_support, pools=self._gpu_pools(args), proxy=args.config.proxy),
+                opts,
+            )
         if not args.config.charts:
             return []
         from components.charts import Charts, ChartsArgs

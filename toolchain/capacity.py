@@ -10,12 +10,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from components.planning import names
 from components.planning.capacity import Demand, NodeShape, PodRequest, pack
 from components.planning.quantities import millicores, whole_bytes
 from toolchain.kube import Kube
 
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
-_AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
+# How many pods the autoscalers of models may make.
+_MOST = {
+    "kubernetes:autoscaling/v2:HorizontalPodAutoscaler": "maxReplicas",
+    "kubernetes:keda.sh/v1alpha1:ScaledObject": "maxReplicaCount",
+}
+_MODELS = (names.COMPONENT, names.CANARY_COMPONENT)
 # Of pods that are at work or will be.
 _ACTIVE = "status.phase!=Succeeded,status.phase!=Failed"
 
@@ -31,15 +37,15 @@ def planned(event_log: Path) -> list[dict[str, Any]]:
 
 
 def demands(resources: Iterable[Mapping[str, Any]]) -> list[Demand]:
-    """What the planned Deployments ask for whose pods may run on any node; nothing if the update changes none.
+    """What the models' Deployments ask for whose pods may run on any node; nothing if the update changes none.
 
     Those that it leaves as they are take their room, and no more.
     """
-    known = list(resources)
-    most = {_pods(r["inputs"]): r["inputs"]["spec"]["maxReplicas"] for r in known if r["type"] == _AUTOSCALER}
+    ours = [resource for resource in resources if _pods(resource["inputs"])[1] in _MODELS]
+    most = {_pods(r["inputs"]): r["inputs"]["spec"][_MOST[r["type"]]] for r in ours if r["type"] in _MOST}
     deployments = [
         resource
-        for resource in known
+        for resource in ours
         if resource["type"] == _DEPLOYMENT and not resource["inputs"]["spec"]["template"]["spec"].get("nodeSelector")
     ]
     if all(resource["op"] == "same" for resource in deployments):
@@ -60,9 +66,9 @@ def _demand(deployment: Mapping[str, Any], most: Mapping[tuple[str, str], int], 
 
 
 def _pods(inputs: Mapping[str, Any]) -> tuple[str, str]:
-    """Whose pods: the model's own, or those of its canary."""
-    labels = inputs["metadata"]["labels"]
-    return labels["app.kubernetes.io/name"], labels["app.kubernetes.io/component"]
+    """Whose pods: the model's own, those of its canary, or what is no model at all."""
+    labels = (inputs.get("metadata") or {}).get("labels") or {}
+    return labels.get(names.NAME_LABEL, ""), labels.get(names.COMPONENT_LABEL, "")
 
 
 def request(pod: Mapping[str, Any]) -> PodRequest:

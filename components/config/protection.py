@@ -40,7 +40,8 @@ def protected_clusters(root: Path, *, other_than: str) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         if stack != other_than and f"{NAMESPACE}:protect" in text:
             config = _mapping(_yaml(text).get("config"))
-            if config.get(f"{NAMESPACE}:protect") is True:
+            # `pulumi config set` writes it as a text.
+            if config.get(f"{NAMESPACE}:protect") in (True, "true"):
                 found[stack] = _by_context(config.get(f"{NAMESPACE}:cluster"))
     # Of the local cluster there is one on each machine, and nobody else's.
     return {stack: cluster for stack, cluster in found.items() if cluster not in (None, LOCAL)}

@@ -6,6 +6,7 @@ Field names are those of the charts of k8s-device-plugin 0.18 and of gpu-operato
 import json
 from typing import TYPE_CHECKING, Any
 
+from components.planning import settings
 from components.planning.charts import ChartSource, PinnedChart
 from components.planning.pools import GPU_TAINT, WHOLE_GPU, NodePool, plugin_config
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from pulumi_kubernetes.core.v1 import TolerationArgsDict
 
-    from components.config import GpuConfig, GpuSupportConfig
+    from components.config import GpuConfig, GpuSupportConfig, ProxyConfig
 
 # What a node without the label of a configuration gets.
 _DEFAULT = "default"
@@ -39,8 +40,15 @@ def source(config: "GpuSupportConfig") -> ChartSource:
     return CHARTS[config.install].source(("gpuSupport",), config.version, config.repository, config.digest)
 
 
-def values(config: "GpuSupportConfig", pools: "Mapping[str, tuple[NodePool, GpuConfig]]") -> dict[str, Any]:
-    """The values of the configured chart for pools that this stack describes."""
+def values(
+    config: "GpuSupportConfig",
+    pools: "Mapping[str, tuple[NodePool, GpuConfig]]",
+    proxy: "ProxyConfig | None" = None,
+) -> dict[str, Any]:
+    """The values of the configured chart for pools that this stack describes.
+
+    By `proxy` the container that installs a driver gets what it downloads.
+    """
     gpus = [gpu for _, gpu in pools.values()]
     configs = _plugin_configs(gpus)
     if config.install == "device-plugin":
@@ -51,7 +59,7 @@ def values(config: "GpuSupportConfig", pools: "Mapping[str, tuple[NodePool, GpuC
         }
     return {
         "daemonsets": {"tolerations": tolerations(pools)},
-        "driver": {"enabled": config.driver == "operator"},
+        "driver": {"enabled": config.driver == "operator", "env": _environment(proxy)},
         "toolkit": {"enabled": config.driver == "operator"},
         "mig": {"strategy": "mixed" if any(plugin_config(gpu) == "mig-mixed" for gpu in gpus) else "single"},
         "devicePlugin": {
@@ -60,6 +68,11 @@ def values(config: "GpuSupportConfig", pools: "Mapping[str, tuple[NodePool, GpuC
         # Its worker finds the GPUs, so it has to run where they are.
         "node-feature-discovery": {"worker": {"tolerations": tolerations(pools)}},
     }
+
+
+def _environment(proxy: "ProxyConfig | None") -> list[dict[str, str]]:
+    variables = settings.proxy_variables(proxy) if proxy else {}
+    return [{"name": name, "value": value} for name, value in variables.items()]
 
 
 def _plugin_configs(gpus: "list[GpuConfig]") -> dict[str, str]:

@@ -62,7 +62,7 @@ def with_stack_wide(stack: "StackConfig", model: "ModelConfig") -> "ModelConfig"
 def environment(stack: "StackConfig", model: "ModelConfig", runtime: "Runtime") -> dict[str, str]:
     """The variables of a server, except secret ones; `model` has the stack's settings already."""
     return {
-        **(_proxy(stack.proxy) if stack.proxy else {}),
+        **(proxy_variables(stack.proxy) if stack.proxy else {}),
         **(dict.fromkeys(_CA_VARIABLES, f"{SETTINGS_FOLDER}/{_CA_BUNDLE}") if stack.ca_bundle else {}),
         **(_database(model.database, own=model.runtime in OWN_RUNTIMES) if model.database else {}),
         **runtime.environment,
@@ -97,7 +97,8 @@ def destinations(stack: "StackConfig", model: "ModelConfig") -> list[Destination
     return found
 
 
-def _proxy(proxy: "ProxyConfig") -> dict[str, str]:
+def proxy_variables(proxy: "ProxyConfig") -> dict[str, str]:
+    """The variables of a container that downloads."""
     values = {
         "HTTP_PROXY": proxy.http,
         "HTTPS_PROXY": proxy.https,

@@ -2,7 +2,7 @@
 
 The database is a server of TLS that speaks as much of PostgreSQL as is asked, in the same image (tests/support/
 databases.py); PostgreSQL itself is asked in tests/unit/server/test_database.py. External Secrets' operator does not run
-here: the object for it is checked by the API server against the operator's own definition.
+here, and its definition is not installed: of its object only the form is tested, in tests/unit.
 """
 
 import base64

@@ -58,6 +58,13 @@ def test_every_other_cluster_is_open_and_this_one_to_protected_stacks(load: Load
     assert load(SMALLEST | changes).config.cluster.context == changes.get("cluster", "local")
 
 
+def test_protection_is_on_however_it_is_written(project: Path, mistakes: Mistakes) -> None:
+    """`pulumi config set model-serving:protect true` makes a text of it."""
+    write_stack(project, "prod", cluster="prod", protect="true")
+    [line] = mistakes(SMALLEST | {"cluster": "prod"})
+    assert "the cluster of the protected stack prod" in line
+
+
 def test_a_stack_that_is_not_protected_guards_nothing(project: Path, load: Load) -> None:
     write_stack(project, "prod", cluster="prod", protect=False)
     assert load(SMALLEST | {"cluster": "prod"}).config.cluster.context == "prod"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from components.config import GpuConfig, GpuSupportConfig, NodePoolConfig
+from components.config import GpuConfig, GpuSupportConfig, NodePoolConfig, ProxyConfig
 from components.planning.gpu_support import values
 from components.planning.pools import PLUGIN_CONFIG_LABEL, NodePool, node_pool
 
@@ -68,12 +68,22 @@ def test_the_operator_gets_the_same_configurations() -> None:
     assert operator["devicePlugin"]["config"]["default"] in operator["devicePlugin"]["config"]["data"]
     assert operator["daemonsets"]["tolerations"] == plugin["tolerations"]
     assert operator["mig"] == {"strategy": "single"}
-    assert operator["driver"] == operator["toolkit"] == {"enabled": False}
+    assert not operator["driver"]["enabled"]
+    assert not operator["toolkit"]["enabled"]
 
 
 def test_the_operator_installs_the_driver_where_nodes_have_none() -> None:
     given = values(support(install="gpu-operator", driver="operator"), pools(l4=KARPENTER))
-    assert given["driver"] == given["toolkit"] == {"enabled": True}
+    assert given["driver"] == {"enabled": True, "env": []}
+    assert given["toolkit"] == {"enabled": True}
+
+
+def test_a_driver_is_downloaded_through_the_stacks_proxy() -> None:
+    proxy = ProxyConfig.model_validate({"https": "http://proxy.example.com:3128"})
+    given = values(support(install="gpu-operator", driver="operator"), pools(l4=KARPENTER), proxy)
+    told = {entry["name"]: entry["value"] for entry in given["driver"]["env"]}
+    assert told["HTTPS_PROXY"] == told["https_proxy"] == "http://proxy.example.com:3128"
+    assert ".svc" in told["NO_PROXY"]
 
 
 def test_instances_with_names_of_their_own() -> None:

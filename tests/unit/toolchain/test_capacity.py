@@ -17,10 +17,11 @@ MI, GI = 2**20, 2**30
 LABELS = {"app.kubernetes.io/part-of": "model-serving", "app.kubernetes.io/instance": "dev-digits"}
 
 
-def plan(op: str = "update", **model: Any) -> list[dict[str, Any]]:
+def plan(op: str = "update", monitoring: dict[str, Any] | None = None, **model: Any) -> list[dict[str, Any]]:
     """What the program declares for one model, as an event log has it."""
     digits = {"image": f"registry.example.com/digits@{DIGEST}"} | model
-    recording = record({"cluster": "local", "namespace": "models", "models": {"digits": digits}})
+    watched = {"monitoring": monitoring} if monitoring else {}
+    recording = record({"cluster": "local", "namespace": "models", "models": {"digits": digits}, **watched})
     return [{"op": op, "type": resource.type, "inputs": resource.inputs} for resource in recording.resources]
 
 
@@ -74,6 +75,34 @@ def test_the_demand_is_what_the_program_declares() -> None:
 def test_an_autoscalers_maximum_counts() -> None:
     [demand] = capacity.demands(plan(replicas={"min": 1, "max": 5}))
     assert (demand.least, demand.most, demand.peak) == (1, 5, 6)
+
+
+def test_kedas_maximum_counts_as_well() -> None:
+    wake = {"query": "sum(rate(requests[2m]))", "threshold": 10}
+    scaled = {"min": 1, "max": 5, "targetInFlight": 4, "keda": {"wake": wake}}
+    [demand] = capacity.demands(plan(replicas=scaled, monitoring={"mode": "existing"}))
+    assert (demand.least, demand.most) == (1, 5)
+
+
+def test_what_is_no_model_is_not_counted() -> None:
+    """Deployments of charts and of the monitoring have no strategy, and labels of their own or none."""
+    bare = {"spec": {"template": {"spec": {"containers": [{}]}}}}
+    chart = {"op": "create", "type": "kubernetes:apps/v1:Deployment", "inputs": bare}
+    labels = {"labels": {"app.kubernetes.io/name": "grafana", "app.kubernetes.io/component": "grafana"}}
+    scaler = {
+        "op": "create",
+        "type": "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
+        "inputs": {"metadata": labels, "spec": {"maxReplicas": 3}},
+    }
+    others = [chart, chart | {"inputs": bare | {"metadata": labels}}, scaler]
+    assert capacity.demands(others) == []
+    assert capacity.demands([*others, *plan()]) == capacity.demands(plan())
+
+
+def test_what_is_installed_to_watch_is_no_model() -> None:
+    installed = plan(monitoring={"mode": "install", "install": {"imageRegistry": "localhost:5001"}})
+    assert len([entry for entry in installed if entry["type"] == "kubernetes:apps/v1:Deployment"]) > 1
+    assert capacity.demands(installed) == capacity.demands(plan())
 
 
 def test_what_an_update_leaves_alone_takes_its_room_and_no_more() -> None:
