@@ -84,7 +84,7 @@ class ModelDeployment(pulumi.ComponentResource):
             pool=args.pool,
         )
         pod_metadata: ObjectMetaArgsDict = {"labels": labels | identity_labels(args.config.identity)}
-        if told := {**annotations(inputs), **args.annotations}:
+        if told := {**annotations(args.config, inputs), **args.annotations}:
             pod_metadata["annotations"] = told
         deployment = Deployment(
             f"{name}-server",

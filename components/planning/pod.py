@@ -52,6 +52,9 @@ class PodInputs:
     pool: "NodePool | None" = None
 
 
+_GCS_FUSE = "gcsfuse.csi.storage.gke.io"
+
+
 def pod_spec(
     config: "ModelConfig", runtime: "Runtime", inputs: PodInputs, selector: dict[str, str]
 ) -> "PodSpecArgsDict":
@@ -77,9 +80,14 @@ def pod_spec(
     return spec if inputs.pool is None else pools.place(spec, inputs.pool)
 
 
-def annotations(inputs: PodInputs) -> dict[str, str]:
+def annotations(config: "ModelConfig", inputs: PodInputs) -> dict[str, str]:
     """What others are told about the pod."""
-    return dict(inputs.pool.pod_annotations) if inputs.pool else {}
+    told = dict(inputs.pool.pod_annotations) if inputs.pool else {}
+    csi = config.files.csi if config.files is not None else None
+    if csi is not None and csi.driver == _GCS_FUSE:
+        # Without it GKE adds no container that mounts the bucket.
+        told["gke-gcsfuse/volumes"] = "true"
+    return told
 
 
 def _container(config: "ModelConfig", runtime: "Runtime", inputs: PodInputs) -> "ContainerArgsDict":

@@ -7,7 +7,7 @@ import pytest
 
 from components.config import ModelConfig
 from components.planning.names import selector_labels
-from components.planning.pod import PodInputs, PodSecrets, pod_spec
+from components.planning.pod import PodInputs, PodSecrets, annotations, pod_spec
 from components.planning.runtimes import runtime_of
 from components.planning.settings import SecretKeys
 
@@ -15,14 +15,17 @@ Model = Callable[..., ModelConfig]
 SELECTOR = selector_labels("dev", "digits")
 
 
-def pod(config: ModelConfig, **names: Any) -> dict[str, Any]:
-    inputs = PodInputs(
+def told(**names: Any) -> PodInputs:
+    return PodInputs(
         image="registry.example.com/m@sha256:" + "a" * 64,
         settings="digits-settings-1",
         account="digits-account-1",
         **{"settings_files": None, "secrets": (), "pull_secret": None, **names},
     )
-    return dict(pod_spec(config, runtime_of("digits", config), inputs, SELECTOR))
+
+
+def pod(config: ModelConfig, **names: Any) -> dict[str, Any]:
+    return dict(pod_spec(config, runtime_of("digits", config), told(**names), SELECTOR))
 
 
 def test_pod_security_restricted_and_beyond(model: Model) -> None:
@@ -204,3 +207,11 @@ def test_another_server_is_as_restricted_as_ours(model: Model) -> None:
         for config in (model(), model(runtime="vllm", files={"claim": "models"}))
     )
     assert ours == other
+
+
+@pytest.mark.parametrize(
+    ("driver", "annotated"), [("gcsfuse.csi.storage.gke.io", {"gke-gcsfuse/volumes": "true"}), ("s3.csi.aws.com", {})]
+)
+def test_gke_is_told_of_a_bucket(model: Model, driver: str, annotated: dict[str, str]) -> None:
+    files = {"csi": {"driver": driver, "attributes": {"bucketName": "acme"}}}
+    assert annotations(model(runtime="triton", files=files), told()) == annotated

@@ -186,13 +186,13 @@ class TestPod:
         ],
     )
     def test_karpenter_leaves_models_on_reserved_gpus_alone(
-        self, section: dict[str, Any], changes: dict[str, Any], left_alone: bool
+        self, model: Model, section: dict[str, Any], changes: dict[str, Any], left_alone: bool
     ) -> None:
         inputs = PodInputs(
             image="", settings="", settings_files=None, secrets=(), account="", pull_secret=None,
             pool=plan(section, **changes),
         )  # fmt: skip
-        assert annotations(inputs) == ({"karpenter.sh/do-not-disrupt": "true"} if left_alone else {})
+        assert annotations(model(), inputs) == ({"karpenter.sh/do-not-disrupt": "true"} if left_alone else {})
 
 
 def test_what_another_stack_is_told_is_the_same_pool() -> None:
