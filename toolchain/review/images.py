@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"@sha256:([0-9a-f]{12})[0-9a-f]*$")
 
 @dataclass(frozen=True)
 class ImageChange:
-    """The image of one container, or of one volume with a model's files. None: not there on that side."""
+    """The image of a container, of a volume with a model's files, or the model in an image. None: not on that side."""
 
     model: str
     where: str
@@ -31,10 +31,12 @@ def builds(preview: Preview) -> list[Change]:
 
 
 def image_changes(preview: Preview) -> list[ImageChange]:
-    """Every image that a Deployment, or Docker, will run and did not run before, or the other way round."""
+    """Every image that a Deployment, or Docker, will run and did not run before, or the other way round; and every
+    finished model that an image is built of.
+    """
     found = []
     for change in preview.changes:
-        if change.type not in (_DEPLOYMENT, _CONTAINER):
+        if change.type not in (_DEPLOYMENT, _CONTAINER, _BUILD):
             continue
         old, new = dict(_images(change.old)), dict(_images(change.new))
         if change.operation == "delete":
@@ -45,10 +47,12 @@ def image_changes(preview: Preview) -> list[ImageChange]:
     return found
 
 
-def _images(deployment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if isinstance(image := deployment.get("image"), str):
-        yield str(deployment.get("name")), image
-    pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
+def _images(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if isinstance(image := inputs.get("image"), str):
+        yield str(inputs.get("name")), image
+    if artifact := (inputs.get("buildArgs") or {}).get("ARTIFACT"):
+        yield "finished model", str(artifact)
+    pod = inputs.get("spec", {}).get("template", {}).get("spec", {})
     for kind in ("initContainers", "containers"):
         for container in pod.get(kind) or ():
             yield str(container.get("name")), str(container.get("image"))

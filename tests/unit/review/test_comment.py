@@ -109,6 +109,22 @@ def test_digests_go_from_old_to_new_and_a_build_names_its_files() -> None:
     assert "`model/digits/29.py` and 10 more" in comment(preview, STACK, files={"digits": many})
 
 
+def test_a_finished_model_goes_from_digest_to_digest() -> None:
+    old, new = ({"buildArgs": {"ARTIFACT": f"oci://models.example.com/digits@sha256:{digit * 64}"}} for digit in "ab")
+    change = Change(
+        urn="urn::x::y::digits-build",
+        operation="update",
+        type="docker-build:index:Image",
+        model="digits",
+        old=old,
+        new=new,
+        paths=("buildArgs.ARTIFACT",),
+    )
+    told = section(comment(Preview(changes=(change,)), STACK), "Images")
+    where = "oci://models.example.com/digits@sha256:"
+    assert f"| `digits` | `finished model` | `{where}{'a' * 12}` | `{where}{'b' * 12}` |" in told
+
+
 def test_capacity_and_cost_are_told_as_they_change() -> None:
     preview = recording("promoted-and-scaled")
     told = section(comment(preview, STACK), "Capacity and cost")
