@@ -69,6 +69,17 @@ def test_each_replica_is_a_container() -> None:
     assert set(containers(record(STACK | {"models": {"digits": DIGITS | {"replicas": 2}}}))) == {"digits-1", "digits-2"}
 
 
+def test_a_prometheus_is_a_container_of_the_stack() -> None:
+    recording = record(STACK | {"docker": {"prometheus": {"image": FILES}}})
+    found = containers(recording)
+    assert found["prometheus-1"]["image"] == FILES
+    assert found["prometheus-1"]["healthcheck"]["tests"][:3] == ["CMD", "/bin/promtool", "check"]
+    assert found["prometheus-1"]["tmpfs"] == {"/prometheus": f"size={256 * 2**20},mode=1777"}
+    [upload] = found["prometheus-files"]["uploads"]
+    assert '"job_name": "digits"' in upload["content"]
+    assert set(recording.outputs["models"]) == {"digits"}
+
+
 def test_files_and_a_database_come_before_the_server() -> None:
     database = {"host": "features", "name": "f", "user": "u", "password": "secret", "tls": {"mode": "disable"}}
     model = {"image": FILES, "runtime": "triton", "files": {"image": FILES}, "database": database}
