@@ -92,22 +92,37 @@ def _tell_what_does_not_fit(kube: Kube, stack: Stack, planned: list[dict[str, An
     if check == "off":
         return 0
     try:
-        nodes = capacity.free(kube, stack.name, stack.namespace)
+        lacking = list(_lacking(kube, stack, planned))
     except ToolchainError as error:
         why = error.why.splitlines()[0]
         err.print(f"warning: free capacity is not known, {error.step} failed: {why}", markup=False)
         return 0
-    lacking = capacity.shortage(capacity.demands(planned), nodes)
-    if lacking is None:
+    if not lacking:
         return 0
     verdict = "warning" if check == "warn" else "error"
-    err.print(f"{verdict}: the cluster has no room for this update now: {lacking}", markup=False)
+    for line in lacking:
+        err.print(f"{verdict}: {line}", markup=False)
     err.print(
         "Add a node, lower replicas or resources.requests, or let models.<name>.rollout.maxSurge be 0. Where nodes are "
         "added as pods wait for them: capacityCheck: warn",
         markup=False,
     )
     return 0 if check == "warn" else 1
+
+
+def _lacking(kube: Kube, stack: Stack, planned: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for the cluster, and one for each node pool that others made, where the plan has no room now."""
+    nodes = capacity.free(kube, stack.name, stack.namespace)
+    if short := capacity.shortage(capacity.demands(planned), nodes):
+        yield f"the cluster has no room for this update now: {short}"
+    for name, (labels, most) in stack.existing_pools.items():
+        place = capacity.place_of(planned, labels)
+        if not (wanted := capacity.demands(planned, place)):
+            continue
+        nodes = capacity.free(kube, stack.name, stack.namespace, place)
+        # One that may grow has more room than there is to be seen.
+        if most <= len(nodes) and (short := capacity.shortage(wanted, nodes)):
+            yield f"node pool {name} has no room for this update now: {short}"
 
 
 def destroy(stack: Stack, progress: Progress) -> int:

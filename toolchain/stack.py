@@ -106,6 +106,15 @@ class Stack:
         return [name for name, wanted in asked.items() if wanted]
 
     @property
+    def existing_pools(self) -> dict[str, tuple[dict[str, str], int]]:
+        """Of each node pool that others made: the labels of its nodes, and how many it may have; 0: it is not told."""
+        return {
+            name: (dict(pool.get("nodeSelector") or {}), int(pool.get("maxNodes") or 0))
+            for name, pool in _entries(self.settings.get("nodePools")).items()
+            if pool.get("provider") == "existing"
+        }
+
+    @property
     def _image_programs(self) -> tuple[str, ...]:
         """What attaches and verifies what the stack wants beside its images (components/planning/attestations.py)."""
         image, signing = (self.settings.get(section) for section in ("image", "imageSigning"))

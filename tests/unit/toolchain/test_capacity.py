@@ -25,11 +25,20 @@ def plan(op: str = "update", monitoring: dict[str, Any] | None = None, **model: 
     return [{"op": op, "type": resource.type, "inputs": resource.inputs} for resource in recording.resources]
 
 
-def node(name: str, cpu: str = "2", taints: tuple[str, ...] = (), **spec: Any) -> dict[str, Any]:
+def node(
+    name: str,
+    cpu: str = "2",
+    taints: tuple[str, ...] = (),
+    key: str = "k",
+    gpus: int = 0,
+    labels: dict[str, str] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    allocatable = {"cpu": cpu, "memory": "2097152Ki", "pods": "110"} | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
     return {
-        "metadata": {"name": name},
-        "spec": spec | {"taints": [{"key": "k", "effect": effect} for effect in taints]},
-        "status": {"allocatable": {"cpu": cpu, "memory": "2097152Ki", "pods": "110"}},
+        "metadata": {"name": name, "labels": labels or {}},
+        "spec": spec | {"taints": [{"key": key, "effect": effect} for effect in taints]},
+        "status": {"allocatable": allocatable},
     }
 
 
@@ -118,6 +127,31 @@ def test_models_that_are_bound_to_nodes_are_the_programs_to_count() -> None:
     assert capacity.demands(resources) == []
 
 
+L4 = {"provider": "existing", "nodeSelector": {"pool": "l4"}, "gpu": {"type": "nvidia-l4", "count": 2}}
+
+
+def pooled(**model: Any) -> list[dict[str, Any]]:
+    digits = {"image": f"registry.example.com/digits@{DIGEST}", "nodePool": "l4"} | model
+    stack = {"cluster": "local", "namespace": "models", "models": {"digits": digits}, "nodePools": {"l4": L4}}
+    return [{"op": "create", "type": entry.type, "inputs": entry.inputs} for entry in record(stack).resources]
+
+
+def test_models_on_a_pool_of_others_ask_for_its_gpus() -> None:
+    planned = pooled(replicas=2, gpus=2)
+    place = capacity.place_of(planned, L4["nodeSelector"])
+    assert place.resources == {"nvidia.com/gpu"}
+    [demand] = capacity.demands(planned, place)
+    assert (demand.pod.gpus, demand.peak) == (2, 3)
+    assert capacity.demands(planned) == []
+    tainted = node("a", gpus=4, labels={"pool": "l4"}, taints=("NoSchedule",), key="nvidia.com/gpu")
+    others = [node("b"), node("c", labels={"pool": "l4"}, taints=("NoSchedule",), key="of-others")]
+    busy = pod("a", "1")
+    busy["spec"]["containers"][0]["resources"]["limits"] = {"nvidia.com/gpu": "1"}
+    kube = Cluster([tainted, *others], [busy])
+    left = capacity.free(kube, "dev", "models", place)  # pyright: ignore[reportArgumentType]
+    assert left == [NodeShape(cpu=1000, memory=GI, gpus=3, pods=109)]
+
+
 def test_a_pod_asks_for_its_containers_together_or_for_its_largest_init_container() -> None:
     def container(cpu: str, memory: str, **more: Any) -> dict[str, Any]:
         return {"resources": {"requests": {"cpu": cpu, "memory": memory}}} | more
@@ -138,7 +172,10 @@ def test_free_is_what_others_leave_on_nodes_that_take_any_pod() -> None:
          pod("a", "100m", "models", LABELS | {"app.kubernetes.io/instance": "prod-digits"})],
     )  # fmt: skip
     left = capacity.free(kube, "dev", "models")  # pyright: ignore[reportArgumentType]
-    assert left == [NodeShape(cpu=1400, memory=0, pods=108), NodeShape(cpu=2000, memory=2 * GI, pods=110)]
+    assert left == [
+        NodeShape(cpu=1400, memory=0, gpus=0, pods=108),
+        NodeShape(cpu=2000, memory=2 * GI, gpus=0, pods=110),
+    ]
 
 
 class TestPreview:
@@ -146,9 +183,11 @@ class TestPreview:
 
     @pytest.fixture
     def compare(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-        def call(settings: dict[str, Any], replicas: int, cluster: Any) -> int:
+        def call(
+            settings: dict[str, Any], replicas: int, cluster: Any, planned: list[dict[str, Any]] | None = None
+        ) -> int:
             log = tmp_path / "events"
-            planned = plan(replicas=replicas)
+            planned = planned or plan(replicas=replicas)
             events = [{"op": "create", "urn": f"u{i}", "new": resource} for i, resource in enumerate(planned)]
             log.write_text("\n".join(json.dumps({"resourcePreEvent": {"metadata": event}}) for event in events))
             monkeypatch.setattr(operations, "Kube", lambda stack: cluster)
@@ -175,6 +214,21 @@ class TestPreview:
             "an update = 8 pods, each cpu 0.25, memory 0.25Gi, 4 without a node; free: cpu 1.5, memory 1Gi on 1 node "
         )
         assert "maxSurge" in said
+
+    @pytest.mark.parametrize(("most", "code"), [({}, 1), ({"maxNodes": 1}, 1), ({"maxNodes": 2}, 0)])
+    def test_a_pool_of_others_that_cannot_grow_is_a_limit(
+        self, compare: Callable[..., int], capfd: pytest.CaptureFixture[str], most: dict[str, int], code: int
+    ) -> None:
+        settings = {"nodePools": {"l4": L4 | most}}
+        cluster = Cluster([node("a", gpus=2, labels={"pool": "l4"}), node("b")], [])
+        assert compare(settings, 0, cluster, pooled(replicas=2, gpus=1)) == code
+        said = " ".join(capfd.readouterr().err.split())
+        assert said.startswith(
+            "error: node pool l4 has no room for this update now: digits: 2 replicas + 1 of an update = 3 pods, each "
+            "cpu 0.25, memory 0.25Gi, GPUs 1, 1 without a node; free: cpu 2, memory 2Gi, GPUs 2 on 1 node"
+            if code
+            else ""
+        )
 
     def test_nothing_is_asked_where_nobody_wants_to_know(self, compare: Callable[..., int]) -> None:
         assert compare({"capacityCheck": "off"}, 7, Cluster([], [])) == 0
