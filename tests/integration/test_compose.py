@@ -259,7 +259,8 @@ def test_a_prometheus_measures_every_container_of_a_model(project: Project, loca
     project.workspace.write_config(before)
     project.write()
     project.up("--remove-orphans")
-    assert not project.containers("prometheus")
+    services = project.compose("ps", "--all", "--format", "json").stdout.splitlines()
+    assert {json.loads(line)["Service"] for line in services} == {"digits"}
 
 
 def test_the_cluster_beside_it_is_untouched(project: Project, local_cluster: LocalCluster) -> None:
