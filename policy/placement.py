@@ -11,7 +11,8 @@ _INTERNAL = {
     "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
     "service.beta.kubernetes.io/azure-load-balancer-internal": "true",
 }
-# What KEDA makes of a ScaledObject that does not say.
+# Where an autoscaler says how many pods it may make, and what KEDA takes where a ScaledObject does not.
+_MOST = {"HorizontalPodAutoscaler": "maxReplicas", "ScaledObject": "maxReplicaCount"}
 _KEDA_MOST = 100
 _TEXTS = {"type": "array", "items": {"type": "string"}, "default": []}
 
@@ -125,13 +126,12 @@ def _most_gpus(resources: Sequence[Resource], settings: Properties) -> Iterator[
 
 def _most_replicas(resource: Resource, resources: Sequence[Resource]) -> int:
     """Under an autoscaler its maximum. Autoscaler and Deployment are found by the labels that they share."""
-    most = {"HorizontalPodAutoscaler": "maxReplicas", "ScaledObject": "maxReplicaCount"}
     labels = at(resource.properties, "metadata", "labels", default={})
     instance = at(labels, "app.kubernetes.io/instance")
     for other in resources:
         theirs = at(other.properties, "metadata", "labels", "app.kubernetes.io/instance")
-        if other.kind in most and instance is not None and theirs == instance:
-            return int(at(other.properties, "spec", most[other.kind], default=_KEDA_MOST))
+        if other.kind in _MOST and instance is not None and theirs == instance:
+            return int(at(other.properties, "spec", _MOST[other.kind], default=_KEDA_MOST))
     return int(at(resource.properties, "spec", "replicas", default=1))
 
 

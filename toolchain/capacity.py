@@ -60,9 +60,12 @@ class Place:
         )
 
 
+ANYWHERE = Place()
+
+
 def place_of(resources: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> Place:
     """The place of the models' pods that choose nodes by these labels, from what the plan says of them."""
-    specs = [_pod_spec(resource["inputs"]) for resource in _deployments(resources, labels)]
+    specs = [_pod_spec(resource["inputs"]) for resource in _deployments(_of_models(resources), labels)]
     tolerations = (entry for spec in specs for entry in spec.get("tolerations") or ())
     return Place(
         labels=labels,
@@ -71,29 +74,30 @@ def place_of(resources: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) 
     )
 
 
-def demands(resources: Iterable[Mapping[str, Any]], place: Place | None = None) -> list[Demand]:
+def demands(resources: Iterable[Mapping[str, Any]], place: Place = ANYWHERE) -> list[Demand]:
     """What the models' Deployments ask for whose pods may run on any node, or only there; nothing if the update changes
     none.
 
     Those that it leaves as they are take their room, and no more.
     """
-    ours = [resource for resource in resources if _pods(resource["inputs"])[1] in _MODELS]
+    ours = _of_models(resources)
     most = {_pods(r["inputs"]): r["inputs"]["spec"][_MOST[r["type"]]] for r in ours if r["type"] in _MOST}
-    place = place or Place()
     deployments = _deployments(ours, place.labels)
     if all(resource["op"] == "same" for resource in deployments):
         return []
     return [_demand(resource["inputs"], most, place, changed=resource["op"] != "same") for resource in deployments]
 
 
+def _of_models(resources: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [resource for resource in resources if _pods(resource["inputs"])[1] in _MODELS]
+
+
 def _deployments(resources: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    """The models' Deployments whose pods choose nodes by exactly these labels."""
+    """Those whose pods choose nodes by exactly these labels."""
     return [
         resource
         for resource in resources
-        if resource["type"] == _DEPLOYMENT
-        and _pods(resource["inputs"])[1] in _MODELS
-        and (_pod_spec(resource["inputs"]).get("nodeSelector") or {}) == labels
+        if resource["type"] == _DEPLOYMENT and (_pod_spec(resource["inputs"]).get("nodeSelector") or {}) == labels
     ]
 
 
@@ -159,15 +163,30 @@ def _requests(container: Mapping[str, Any]) -> tuple[int, int]:
     return millicores(str(requests.get("cpu", "0"))), whole_bytes(str(requests.get("memory", "0")))
 
 
-def free(kube: Kube, stack: str, namespace: str, place: Place | None = None) -> list[NodeShape]:
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """Nodes and pods of a cluster, as its API has them."""
+
+    nodes: list[dict[str, Any]]
+    pods: list[dict[str, Any]]
+
+
+def live(kube: Kube) -> Live:
+    """What there is now. Raises ToolchainError when the cluster may not be asked."""
+    return Live(
+        nodes=kube.get("/api/v1/nodes")["items"],
+        pods=kube.get("/api/v1/pods", fieldSelector=_ACTIVE)["items"],
+    )
+
+
+def free(found: Live, stack: str, namespace: str, place: Place = ANYWHERE) -> list[NodeShape]:
     """What each node of a place, or that takes any pod, has left beside all pods but those of the stack's models."""
-    place = place or Place()
     room = {
         node["metadata"]["name"]: _shape(node["status"]["allocatable"], place.resources)
-        for node in kube.get("/api/v1/nodes")["items"]
+        for node in found.nodes
         if place.takes(node)
     }
-    for pod in kube.get("/api/v1/pods", fieldSelector=_ACTIVE)["items"]:
+    for pod in found.pods:
         node = pod["spec"].get("nodeName")
         if node in room and not _of_stack(pod, stack, namespace):
             room[node] = room[node].without(request(pod["spec"], place.resources), 1)

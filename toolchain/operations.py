@@ -112,17 +112,15 @@ def _tell_what_does_not_fit(kube: Kube, stack: Stack, planned: list[dict[str, An
 
 def _lacking(kube: Kube, stack: Stack, planned: list[dict[str, Any]]) -> Iterator[str]:
     """A line for the cluster, and one for each node pool that others made, where the plan has no room now."""
-    nodes = capacity.free(kube, stack.name, stack.namespace)
-    if short := capacity.shortage(capacity.demands(planned), nodes):
-        yield f"the cluster has no room for this update now: {short}"
+    places = {"the cluster": (capacity.ANYWHERE, 0)}
     for name, (labels, most) in stack.existing_pools.items():
-        place = capacity.place_of(planned, labels)
-        if not (wanted := capacity.demands(planned, place)):
-            continue
-        nodes = capacity.free(kube, stack.name, stack.namespace, place)
+        places[f"node pool {name}"] = capacity.place_of(planned, labels), most
+    live = capacity.live(kube)
+    for what, (place, most) in places.items():
+        nodes = capacity.free(live, stack.name, stack.namespace, place)
         # One that may grow has more room than there is to be seen.
-        if most <= len(nodes) and (short := capacity.shortage(wanted, nodes)):
-            yield f"node pool {name} has no room for this update now: {short}"
+        if most <= len(nodes) and (short := capacity.shortage(capacity.demands(planned, place), nodes)):
+            yield f"{what} has no room for this update now: {short}"
 
 
 def destroy(stack: Stack, progress: Progress) -> int:

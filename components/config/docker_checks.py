@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.config.given import Given, holders_of, models_of, served_names
+from components.config.given import Given, holders_of, models_of, section_of, served_names
 from components.config.problems import Path, Problem
 
 
 def problems(given: Given) -> Iterator[Problem]:
     """The mistakes of section `docker`, and what needs Kubernetes where there is none."""
     yield from without_cluster(given)
-    section = given.data.get("docker")
-    if isinstance(section, dict) and isinstance(section.get("database"), dict):
+    section = section_of(given.data, "docker")
+    if isinstance(section.get("database"), dict):
         yield from _database(given)
-    if isinstance(section, dict) and isinstance(section.get("prometheus"), dict):
+    if isinstance(section.get("prometheus"), dict):
         yield from _prometheus(given)
 
 
@@ -61,8 +61,8 @@ def _database(given: Given) -> Iterator[Problem]:
 
 def _prometheus(given: Given) -> Iterator[Problem]:
     """Its host name is its own."""
-    for name in served_names(given.data).values():
-        if name == "prometheus":
+    for name, served in served_names(given.data).items():
+        if served == "prometheus":
             message = "is the host of docker.prometheus; allowed: any other name"
             fix = f"give the model another name, or {given.commands.remove(('docker', 'prometheus'))}"
             yield Problem(path=("models", name), message=message, fix=fix)

@@ -148,7 +148,7 @@ def test_models_on_a_pool_of_others_ask_for_its_gpus() -> None:
     busy = pod("a", "1")
     busy["spec"]["containers"][0]["resources"]["limits"] = {"nvidia.com/gpu": "1"}
     kube = Cluster([tainted, *others], [busy])
-    left = capacity.free(kube, "dev", "models", place)  # pyright: ignore[reportArgumentType]
+    left = capacity.free(capacity.live(kube), "dev", "models", place)  # pyright: ignore[reportArgumentType]
     assert left == [NodeShape(cpu=1000, memory=GI, gpus=3, pods=109)]
 
 
@@ -171,7 +171,7 @@ def test_free_is_what_others_leave_on_nodes_that_take_any_pod() -> None:
         [pod("a", "500m"), pod("a", "250m", "models", LABELS), pod("gpu", "1"), pod(None, "1"),
          pod("a", "100m", "models", LABELS | {"app.kubernetes.io/instance": "prod-digits"})],
     )  # fmt: skip
-    left = capacity.free(kube, "dev", "models")  # pyright: ignore[reportArgumentType]
+    left = capacity.free(capacity.live(kube), "dev", "models")  # pyright: ignore[reportArgumentType]
     assert left == [
         NodeShape(cpu=1400, memory=0, gpus=0, pods=108),
         NodeShape(cpu=2000, memory=2 * GI, gpus=0, pods=110),

@@ -26,17 +26,8 @@ timeout = 7
 def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """pip's only configuration, empty at first."""
     monkeypatch.setattr(venv, "ensure", lambda requirements: Path(sys.executable))
-    for name in (
-        "CERT",
-        "FIND_LINKS",
-        "INDEX_URL",
-        "EXTRA_INDEX_URL",
-        "PROXY",
-        "DEFAULT_TIMEOUT",
-        "TIMEOUT",
-        "NO_INDEX",
-    ):
-        monkeypatch.delenv(f"PIP_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
     file = tmp_path / "pip.conf"
     file.touch()
     monkeypatch.setenv("HOME", str(tmp_path))
